@@ -1,0 +1,47 @@
+# Every target does its own set-up. `make demo` and `make test` are all that a newcomer needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check build bench golden lock clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(READY): constraints.txt setup.cfg setup.py pyproject.toml
+	@echo "Setting up $(VENV) from pinned versions (a few minutes the first time) ..."
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ropewalk needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## Train a model on 336,776 real flights, from a DVC repository to an MLflow registry.
+	$(BIN)/python examples/flights/build_repository.py demo/flights
+	$(BIN)/python compile.py
+	$(BIN)/ropewalk run build/training.yaml --data demo/flights --data-path flights.parquet \
+	    --target late --time-column time_hour --model-name flight-delay
+
+test: check  ## Run all checks and all tests.
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+check: $(READY)  ## Lint, types, golden files.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python compile.py --check
+
+build: $(READY)  ## Compile every pipeline and component to build/.
+	$(BIN)/python compile.py
+
+bench: $(READY)  ## Measure; see benchmarks/README.md.
+	$(BIN)/python benchmarks/pipeline_overhead.py
+
+golden: $(READY)  ## Accept what compiles now: rewrite golden files and component READMEs.
+	$(BIN)/python compile.py --update
+
+lock: $(READY)  ## Write the versions that are installed now to constraints.txt.
+	$(BIN)/python -m pip freeze --exclude-editable --exclude ropewalk | sed -e 's/+cpu$$//' -e '1i \# The exact versions that were tested; made by `make lock`.' > constraints.txt
+
+clean:  ## Remove what can be made again; runs and models in .ropewalk/ are kept.
+	rm -rf build dist demo *.egg-info .mypy_cache .ruff_cache .pytest_cache

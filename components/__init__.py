@@ -1,0 +1,21 @@
+"""Ropewalk's KFP components: one thin adapter per step."""
+
+from ropewalk.components.check.component import check_config
+from ropewalk.components.evaluate.component import evaluate_model
+from ropewalk.components.preprocess.component import preprocess_table
+from ropewalk.components.pull.component import pull_data
+from ropewalk.components.register.component import register_model
+from ropewalk.components.report.component import report_run
+from ropewalk.components.train.component import train_model
+from ropewalk.components.validate.component import validate_data
+
+__all__ = [
+    "check_config",
+    "evaluate_model",
+    "preprocess_table",
+    "pull_data",
+    "register_model",
+    "report_run",
+    "train_model",
+    "validate_data",
+]

@@ -1,0 +1,1 @@
+"""Check a pipeline's settings before any work starts."""

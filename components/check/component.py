@@ -1,0 +1,36 @@
+"""KFP interface of `ropewalk.check`: types, defaults and docs, no logic."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from ropewalk import images
+
+
+@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+def check_config(
+    config: dict = {},
+    task: str = "auto",
+    epochs: int = 0,
+    model_name: str = "model",
+    mlflow_tracking_uri: str = "",
+) -> NamedTuple("Outputs", [("validation", dict), ("preprocess", dict), ("training", dict), ("evaluation", dict)]):
+    """Refuse wrong settings before any work starts, and hand each step its own part of them.
+
+    Args:
+        config: Sections "validation", "preprocess", "training" and "evaluation", each an object of settings.
+        task: "auto", "binary", "multiclass" or "regression".
+        epochs: Most passes over the training rows; 0 has it chosen by the table's size.
+        model_name: Name in the model registry.
+        mlflow_tracking_uri: Where to record the model; empty for MLFLOW_TRACKING_URI, else the embedded store.
+
+    Returns:
+        validation: Settings of validate_data.
+        preprocess: Settings of preprocess_table.
+        training: Settings of train_model.
+        evaluation: Settings of evaluate_model.
+    """
+    from ropewalk.check.check import check
+
+    sections = check(config, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri)
+    return tuple(sections[name] for name in ("validation", "preprocess", "training", "evaluation"))

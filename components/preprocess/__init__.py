@@ -1,0 +1,1 @@
+"""Split a table and learn how to read its columns."""

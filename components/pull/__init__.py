@@ -1,0 +1,1 @@
+"""Pull a table, at one version, from where it is kept."""

@@ -1,0 +1,1 @@
+"""Register a model in MLflow, once per run."""

@@ -1,0 +1,1 @@
+"""Tell how a run ended."""

@@ -1,0 +1,1 @@
+"""Refuse a table that cannot be trained on."""

@@ -1,0 +1,1 @@
+"""From a versioned table to a registered model."""

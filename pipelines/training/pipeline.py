@@ -1,0 +1,90 @@
+"""Pipeline `training`: from a versioned table to a registered model."""
+
+from kfp import dsl
+
+from ropewalk.components import (
+    check_config,
+    evaluate_model,
+    preprocess_table,
+    pull_data,
+    register_model,
+    report_run,
+    train_model,
+    validate_data,
+)
+
+
+@dsl.pipeline(name="training", display_name="Ropewalk: training")
+def training(
+    data: str = "sample:breast_cancer",
+    data_path: str = "",
+    data_revision: str = "",
+    target: str = "",
+    task: str = "auto",
+    time_column: str = "",
+    epochs: int = 0,
+    seed: int = 0,
+    model_name: str = "model",
+    mlflow_tracking_uri: str = "",
+    config: dict = {},
+) -> None:
+    """Turn a versioned table into an evaluated model in a registry. Press start to try it on a bundled sample.
+
+    Args:
+        data: A Git repository (URL or folder), a table file or a folder of them (CSV, CSV.gz, Parquet), or sample:breast_cancer, sample:wine, sample:diabetes.
+        data_path: The table's path in the repository, tracked by DVC or Git; empty when data is a file, folder or sample.
+        data_revision: Branch, tag or commit of the repository; empty for its default branch.
+        target: Column to predict; only samples know theirs.
+        task: "binary", "multiclass", "regression", or "auto" to have it told from the target's values.
+        time_column: Column to split by time, so that the model is tested on the latest rows; empty splits by a hash of each row.
+        epochs: Most passes over the training rows; 0 has it chosen by the table's size.
+        seed: Seed of initial weights, shuffling and dropout.
+        model_name: Name under which the model is registered in MLflow.
+        mlflow_tracking_uri: MLflow server, without credentials; empty for MLFLOW_TRACKING_URI, else a store on this machine.
+        config: Further settings as JSON, per section, such as {"training": {"dropout": 0.3}, "preprocess": {"ignore": ["id"]}}.
+    """
+    summary = report_run(
+        pipeline="training",
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+    )
+    with dsl.ExitHandler(summary):
+        checked = check_config(
+            config=config, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri
+        )
+        pulled = pull_data(source=data, path=data_path, revision=data_revision).after(checked)
+        # A branch or a file may hold other bytes tomorrow: pulling is cheap, a stale table is not.
+        pulled.set_caching_options(False)
+        validated = validate_data(
+            data=pulled.outputs["data"], target=target, task=task, config=checked.outputs["validation"]
+        )
+        split = preprocess_table(
+            data=pulled.outputs["data"],
+            target=validated.outputs["target"],
+            task=validated.outputs["task"],
+            time_column=time_column,
+            config=checked.outputs["preprocess"],
+        )
+        trained = train_model(
+            train=split.outputs["train"],
+            validation=split.outputs["validation"],
+            preprocessor=split.outputs["preprocessor"],
+            epochs=epochs,
+            seed=seed,
+            config=checked.outputs["training"],
+        )
+        evaluated = evaluate_model(
+            model=trained.outputs["model"],
+            train=split.outputs["train"],
+            test=split.outputs["test"],
+            config=checked.outputs["evaluation"],
+        )
+        register_model(
+            model=trained.outputs["model"],
+            evaluation=evaluated.outputs["evaluation"],
+            report=evaluated.outputs["report"],
+            name=model_name,
+            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+            mlflow_tracking_uri=mlflow_tracking_uri,
+        )

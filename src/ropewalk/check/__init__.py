@@ -1,0 +1,1 @@
+"""Check: refuses a wrong configuration before any work starts."""

@@ -1,0 +1,66 @@
+"""Check a pipeline's settings before any work starts, and hand each step its own part."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ropewalk.config import parse_config
+from ropewalk.errors import ConfigError, nearest
+from ropewalk.evaluation.config import EvaluationConfig
+from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.registry.names import check_model_name
+from ropewalk.tracking import tracking_uri
+from ropewalk.training.config import TrainingConfig
+from ropewalk.validation.config import ValidationConfig
+
+SECTIONS: dict[str, type] = {
+    "validation": ValidationConfig,
+    "preprocess": PreprocessConfig,
+    "training": TrainingConfig,
+    "evaluation": EvaluationConfig,
+}
+"""The sections of a pipeline's `config` and the settings that each takes."""
+TASKS = ("auto", "binary", "multiclass", "regression")
+
+
+def check(
+    config: Mapping[str, Any],
+    *,
+    task: str = "auto",
+    epochs: int = 0,
+    model_name: str = "model",
+    mlflow_tracking_uri: str = "",
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of each section in SECTIONS, all of them checked.
+
+    Args:
+        config: Section name to settings, such as {"training": {"dropout": 0.3}}.
+        task: "auto", "binary", "multiclass" or "regression".
+        epochs: Most passes over the training rows; 0: chosen by the table's size.
+        model_name: Name in the model registry.
+        mlflow_tracking_uri: Where to record the model; empty: $MLFLOW_TRACKING_URI, else the embedded store.
+
+    Raises:
+        ConfigError: Names every setting that is unknown or has a wrong value.
+        TrackingError: There is no place to record the model in.
+    """
+    problems: list[str] = []
+    for name in config:
+        if name not in SECTIONS:
+            problems.append(f"there is no section {name!r}.{nearest(name, SECTIONS)} Known: {', '.join(SECTIONS)}.")
+        elif not isinstance(config[name], Mapping):
+            problems.append(f'{name}={config[name]!r}: need an object such as {{"{name}": {{...}}}}.')
+    sections = {name: dict(config[name]) for name in SECTIONS if isinstance(config.get(name), Mapping)}
+    for name, values in sections.items():
+        try:
+            parse_config(SECTIONS[name], values, section=name)
+        except ConfigError as error:
+            problems += [line.removeprefix("  - ") for line in str(error).splitlines()[1:]]
+    if task not in TASKS:
+        problems.append(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
+    if epochs < 0:
+        problems.append(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    if problems:
+        raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
+    check_model_name(model_name)
+    tracking_uri(mlflow_tracking_uri)
+    return {name: sections.get(name, {}) for name in SECTIONS}

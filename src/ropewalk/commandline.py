@@ -1,0 +1,34 @@
+"""Runs a step's library function as `python -m ropewalk.<step>`."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from typing import Any, NoReturn
+
+import tyro
+
+from ropewalk.errors import RopewalkError
+
+
+def run_command(function: Callable[..., Any], *, name: str) -> NoReturn:
+    """Call `function` with the command line's arguments, print its result as JSON, and exit.
+
+    Flags, types, defaults and help come from the function's signature and docstring.
+    Exit codes: 0 done, 1 a RopewalkError (its message on stderr), 2 wrong usage, 130 interrupted.
+    """
+    try:
+        result = tyro.cli(function, prog=f"python -m ropewalk.{name}", config=(tyro.conf.OmitArgPrefixes,))
+    except RopewalkError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing half-written is left; run the same command again\n")
+        sys.exit(130)
+    sys.stdout.write(json.dumps(result, indent=2, default=_plain) + "\n")
+    sys.exit(0)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

@@ -1,0 +1,1 @@
+"""Data: pulls versioned tables from where they are kept, with proof of every byte."""

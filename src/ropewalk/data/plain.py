@@ -1,0 +1,63 @@
+"""Copies a file or folder that is not in version control, and names its content by a hash."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from ropewalk.artifacts import file_sha256
+from ropewalk.errors import SourceError, nearest
+
+
+def copy_plain(source: Path, destination: Path) -> str:
+    """Copy the file `source`, or all files of the folder `source`, into `destination` and return "sha256:<hex>".
+
+    Links inside a folder are followed as long as they stay in it.
+
+    Raises:
+        SourceError: There is nothing at `source`, or a link leads out of it.
+    """
+    if not source.exists():
+        raise SourceError(_missing(source))
+    files = {source.name: source} if source.is_file() else _files_of(source)
+    if not files:
+        raise SourceError(f"The folder {source} has no files.")
+    for name, file in files.items():
+        copy = destination / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    return content_hash(destination)
+
+
+def content_hash(folder: Path) -> str:
+    """Return "sha256:<hex>": of the one file in `folder`, or of the list of all files with their hashes."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    hashes = [f"{file_sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
+    if len(files) == 1:
+        return f"sha256:{hashes[0].split()[0]}"
+    return f"sha256:{hashlib.sha256(''.join(hashes).encode()).hexdigest()}"
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    root = folder.resolve()
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_symlink() and not file.resolve().is_relative_to(root):
+            raise SourceError(
+                f"{file} is a link that leads out of {folder} (to {file.resolve()}). Put the file itself there."
+            )
+        if file.is_symlink() and file.is_dir():
+            raise SourceError(f"{file} is a link to a folder. Put the folder itself there, or name it in the path.")
+        if file.is_file():
+            files[file.relative_to(folder).as_posix()] = file
+    return files
+
+
+def _missing(source: Path) -> str:
+    parent = next(folder for folder in source.absolute().parents if folder.exists())
+    close = (
+        nearest(source.name, [entry.name for entry in parent.iterdir()]) if parent == source.absolute().parent else ""
+    )
+    return (
+        f"There is no file or folder {source.absolute()}.{close} The data can be a file, a folder, a Git repository "
+        "(folder or URL) or a sample, such as sample:breast_cancer."
+    )

@@ -1,0 +1,137 @@
+"""Reads the table in a raw-data artifact: CSV or Parquet, one file or many, as simple Arrow types."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ropewalk.data.csv_files import read_csv
+from ropewalk.errors import DataError
+
+FOLDER = "data"
+"""Where in a raw-data artifact the files lie, as they were versioned."""
+CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+PARQUET_ENDINGS = (".parquet", ".pq")
+TABLE_ENDINGS = CSV_ENDINGS + PARQUET_ENDINGS
+
+
+def read_table(raw: Path) -> pa.Table:
+    """Return all rows of the raw-data artifact `raw`, its files in the order of their names.
+
+    Columns are int64, float64, bool, string or timestamp[us] (with time zone UTC, or without one); a column
+    without any value is a string column. NaN is missing. Nested, binary and other rare types are left as they
+    are, for validation to name. The bytes are not verified here: `read_artifact(raw, RAW_DATA)` does that.
+
+    Raises:
+        DataError: There is no table, a file is broken, or files differ in columns; names file and place.
+    """
+    folder = raw / FOLDER
+    tables = {name: _read_file(folder / name, name) for name in table_names(folder)}
+    schema = _common_schema({name: table.schema for name, table in tables.items()})
+    whole = pa.concat_tables(table.select(schema.names).cast(schema, safe=False) for table in tables.values())
+    if whole.num_rows == 0:
+        raise DataError(f"{', '.join(tables)}: there are column names ({', '.join(schema.names[:10])}) but no rows.")
+    return whole
+
+
+def table_names(folder: Path) -> list[str]:
+    """Return the names (relative, POSIX, sorted) of the table files in `folder`.
+
+    Raises:
+        DataError: There is none, or the folders are named like partitions (`year=2013`).
+    """
+    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    tables = [name for name in files if is_table(name)]
+    if not tables:
+        found = ", ".join(files[:10]) or "nothing"
+        raise DataError(f"There is no table in the data: found {found}. Readable are {', '.join(TABLE_ENDINGS)}.")
+    partition = next((name for name in tables if "=" in name.rpartition("/")[0]), None)
+    if partition:
+        raise DataError(
+            f"{partition} lies in a folder named like a partition (column=value), whose value would be lost. "
+            "Write that column into the files."
+        )
+    return tables
+
+
+def is_table(name: str) -> bool:
+    """Say whether a file of this name is read as a table."""
+    return name.lower().endswith(TABLE_ENDINGS) and not name.rpartition("/")[2].startswith((".", "_"))
+
+
+def _read_file(path: Path, name: str) -> pa.Table:
+    table = read_csv(path, name=name) if name.lower().endswith(CSV_ENDINGS) else _read_parquet(path, name)
+    return pa.table([_simplify(column) for column in table.columns], names=table.column_names)
+
+
+def _read_parquet(path: Path, name: str) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{name} is not a whole Parquet file ({error}). Copy or write it again.") from error
+    twice = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
+    if twice:
+        raise DataError(f"{name}: several columns are named {', '.join(map(repr, twice))}. Rename or remove one.")
+    return table
+
+
+def _simplify(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _simplify(column.cast(kind.value_type))
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers = column.cast(pa.float64(), safe=False)
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+    simple = _simple_type(kind)
+    return column if simple is None else column.cast(simple, safe=False)
+
+
+def _simple_type(kind: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_uint64(kind):
+        return pa.float64()
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz and "UTC")
+    return pa.timestamp("us") if pa.types.is_date(kind) else None
+
+
+def _common_schema(schemas: dict[str, pa.Schema]) -> pa.Schema:
+    """Return the columns of all files: integers may meet fractions, and columns without values any type."""
+    first = next(iter(schemas))
+    columns = {field.name: (field.type, first) for field in schemas[first]}
+    for name, schema in schemas.items():
+        _check_same_names(first, list(columns), name, schema.names)
+        for field in schema:
+            known, file = columns[field.name]
+            common = _common_type(known, field.type)
+            if common is None:
+                raise DataError(
+                    f"{file} and {name} differ in the type of column {field.name!r}: {known} and {field.type}. "
+                    "Correct the file that is wrong."
+                )
+            columns[field.name] = (common, file if common == known else name)
+    return pa.schema({name: pa.string() if pa.types.is_null(kind) else kind for name, (kind, _) in columns.items()})
+
+
+def _check_same_names(first: str, expected: Sequence[str], name: str, found: Sequence[str]) -> None:
+    only_first = ", ".join(column for column in expected if column not in found) or "none"
+    only_here = ", ".join(column for column in found if column not in expected) or "none"
+    if set(expected) != set(found):
+        raise DataError(
+            f"{first} and {name} have different columns. Only in {first}: {only_first}; only in {name}: "
+            f"{only_here}. Give all files the same columns, or name one file in the path."
+        )
+
+
+def _common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    if one.equals(other) or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else None

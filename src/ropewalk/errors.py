@@ -1,0 +1,64 @@
+"""The error tree.
+
+RopewalkError
+├── ConfigError       a setting or parameter is wrong
+├── DataError         the user's data cannot be used as it is
+├── SourceError       the data's repository, revision or path cannot be had
+├── ArtifactError     a step's artifact is missing, unfinished, altered or of another kind
+├── StorageError      the disk refused a write
+├── TrainingError     training cannot go on
+├── TrackingError     the tracking server or registry refused
+├── ServiceError      a service is down or slow: trying again may help
+└── RunError          a pipeline run or one of its steps failed
+
+Every message says what is wrong, what was found and what to do next.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RopewalkError(Exception):
+    """Base of every error that Ropewalk raises on purpose."""
+
+
+class ConfigError(RopewalkError, ValueError):
+    """A setting or parameter is wrong; nothing was started."""
+
+
+class DataError(RopewalkError):
+    """The user's data cannot be used as it is."""
+
+
+class SourceError(RopewalkError):
+    """The data's repository, revision or path cannot be had."""
+
+
+class ArtifactError(RopewalkError):
+    """A step's artifact is missing, unfinished, altered or of another kind."""
+
+
+class StorageError(RopewalkError):
+    """The disk refused a write; what was half-written has been removed."""
+
+
+class TrainingError(RopewalkError):
+    """Training cannot go on."""
+
+
+class TrackingError(RopewalkError):
+    """The tracking server or model registry refused."""
+
+
+class ServiceError(RopewalkError):
+    """A service is down or too slow: the same call may succeed later."""
+
+
+class RunError(RopewalkError):
+    """A pipeline run, or one of its steps, failed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the closest of `known`, or "" when none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Registry: records a model in MLflow, once per run."""

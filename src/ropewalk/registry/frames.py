@@ -1,0 +1,66 @@
+"""Frames: raw rows from a pandas caller to Arrow, and a model's scores back to pandas."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ropewalk.errors import DataError
+from ropewalk.preprocess.columns import DATETIME, NUMERIC, Column
+from ropewalk.training.model import TrainedModel
+
+_TRUTH = {"True": "true", "1": "true", "False": "false", "0": "false"}
+
+
+def predict_frame(model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per row of `rows`, under the same index.
+
+    Classification gives `prediction` and one `probability_<class>` per class; regression gives `prediction`.
+
+    Raises:
+        DataError: A column is missing, or holds values that cannot be read as in training.
+    """
+    scores = model.predict(to_table(rows, model.preprocessor.used))
+    if model.task == "regression":
+        return pd.DataFrame({"prediction": scores}, index=rows.index)
+    chosen = np.asarray(model.classes, dtype=object)[scores.argmax(axis=1)]
+    probabilities = {f"probability_{name}": scores[:, place] for place, name in enumerate(model.classes)}
+    return pd.DataFrame({"prediction": chosen, **probabilities}, index=rows.index)
+
+
+def to_table(rows: pd.DataFrame, columns: Sequence[Column]) -> pa.Table:
+    """Return `columns` of `rows` as the preprocessor reads them; None, NaN, NaT and NA become null.
+
+    Raises:
+        DataError: A column is missing, or holds values that cannot be read as in training.
+    """
+    missing = [column.name for column in columns if column.name not in rows]
+    if missing:
+        raise DataError(
+            f"The rows lack {len(missing)} of the model's columns: {', '.join(missing)}. Give every raw column; "
+            "None stands for a missing value."
+        )
+    return pa.table({column.name: _to_array(rows[column.name], column) for column in columns})
+
+
+def _to_array(values: pd.Series, column: Column) -> pa.Array:
+    plain = values.astype(object).where(values.notna(), None)
+    try:
+        if column.role == DATETIME:
+            times = pd.to_datetime(plain, utc=True, format="ISO8601").dt.tz_localize(None)
+            return pa.Array.from_pandas(times.astype("datetime64[us]"))
+        if column.role == NUMERIC or isinstance((column.vocabulary or ("",))[0], float):
+            return pa.Array.from_pandas(plain.astype("float64"))
+        return pa.array([_category(value, column) for value in plain], pa.string())
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DataError(f"The column {column.name!r} must hold {column.type} or None: {error}") from error
+
+
+def _category(value: Any, column: Column) -> str | None:
+    if value is None:
+        return None
+    # pandas turns whole numbers into floats as soon as one value of the column is missing.
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return _TRUTH.get(text, text) if column.type == "bool" else text

@@ -1,0 +1,181 @@
+"""Register: one MLflow run and one version of a registered model, however often a step is tried.
+
+MLflow is imported by `tracking.connect`, after its settings; so no module here imports it at the top.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ropewalk import tracking
+from ropewalk.artifacts import EVALUATION, MODEL, Manifest, disk_errors, read_artifact
+from ropewalk.errors import ArtifactError, ConfigError
+from ropewalk.home import ropewalk_home
+from ropewalk.progress import say
+from ropewalk.registry import lineage, versions
+from ropewalk.registry.names import check_model_name
+from ropewalk.registry.package import packaged
+from ropewalk.tracking import RUN_ID_TAG, TrackedRun, exclusive, pipeline_run
+from ropewalk.training.model import TrainedModel, load_model
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """Where a model now stands."""
+
+    name: str
+    """Name of the registered model."""
+    version: str
+    """Its version, a whole number."""
+    alias: str
+    """"champion", "challenger", or "" when a later version is the challenger."""
+    model_uri: str
+    """What to load: models:/<name>/<version>."""
+    mlflow_run_id: str
+    """The MLflow run with parameters, metrics and reports."""
+    tracking_uri: str
+    """The MLflow server or store that holds both."""
+
+
+def register(
+    model: Path,
+    evaluation: Path,
+    report: Path,
+    *,
+    name: str = "model",
+    run_id: str = "",
+    run_name: str = "",
+    tracking_uri: str = "",
+) -> Registered:
+    """Record the model's run in MLflow and register the model as a new version; the same run again changes nothing.
+
+    Args:
+        model: Folder of the model artifact.
+        evaluation: Folder of the evaluation artifact of that model.
+        report: The evaluation's HTML page.
+        name: Name of the registered model: letters, digits, spaces, '.', '_' and '-'.
+        run_id: Id of the pipeline run; empty: the model's digest, so that the same model is registered once.
+        run_name: Name of the run for people; empty: its id.
+        tracking_uri: MLflow server or sqlite store; empty: $MLFLOW_TRACKING_URI, else the embedded store.
+
+    Raises:
+        ConfigError: The name or the URI cannot be used.
+        ArtifactError: An artifact is damaged, or the evaluation is that of another model.
+        TrackingError: MLflow refused.
+        ServiceError: MLflow cannot be reached.
+    """
+    name = check_model_name(name)
+    uri = tracking.tracking_uri(tracking_uri)
+    subject = _read(model, evaluation, report)
+    run_id = run_id or f"model-{subject.model.digest[:16]}"
+    run_name = run_name or run_id
+    say(f"Recording the run {run_name!r} in MLflow at {uri}.")
+    with disk_errors(ropewalk_home()), pipeline_run(uri, run_id=run_id, run_name=run_name) as run:
+        tags = lineage.tags(subject.model, subject.evaluation, subject.decision, run_id=run_id, run_name=run_name)
+        with exclusive(uri):
+            version = versions.find_version(run.client, name, run_id=run_id, digest=subject.model.digest)
+            _log(run, subject, tags)
+            if version is None:
+                versions.create_registered_model(run.client, name)
+                about = lineage.description(subject.model, subject.metrics, subject.decision, run_name=run_name)
+                version = versions.create_version(
+                    run.client,
+                    name,
+                    model=_logged_model(run, subject, name=name, tags=tags),
+                    mlflow_run_id=run.id,
+                    run_id=run_id,
+                    tags=tags,
+                    description=about,
+                )
+            number = str(version.version)
+            alias = versions.set_aliases(run.client, name, number, promote=subject.decision["verdict"] == "promote")
+    say(f"Registered version {number} of {name!r}{f' as {alias}' if alias else ''}.")
+    if uri.startswith("sqlite:"):
+        say(f"To look at it: mlflow ui --backend-store-uri {uri}")
+    return Registered(
+        name=name,
+        version=number,
+        alias=alias,
+        model_uri=f"models:/{name}/{number}",
+        mlflow_run_id=run.id,
+        tracking_uri=uri,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """What is being registered, read and checked."""
+
+    folder: Path
+    trained: TrainedModel
+    model: Manifest
+    evaluation: Manifest
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    decision: dict[str, Any]
+    pages: dict[str, str]
+    """Text per name of the run's artifacts."""
+
+
+def _read(model: Path, evaluation: Path, report: Path) -> _Subject:
+    judged = read_artifact(evaluation, EVALUATION)
+    trained = load_model(model)
+    digest = trained.manifest.digest
+    if not any(source["kind"] == MODEL and source["digest"] == digest for source in judged.made_from):
+        raise ArtifactError(
+            f"{evaluation} evaluates another model than {model} (digest {digest[:12]}). Connect the model and the "
+            "evaluation of the same run."
+        )
+    if not report.is_file():
+        raise ConfigError(f"report={report}: there is no such file. Give the HTML page that the evaluation wrote.")
+    return _Subject(
+        folder=model,
+        trained=trained,
+        model=trained.manifest,
+        evaluation=judged,
+        metrics=_json(evaluation / "metrics.json"),
+        baselines=_json(evaluation / "baselines.json"),
+        decision=_json(evaluation / "decision.json"),
+        pages={
+            "report.html": report.read_text(encoding="utf-8"),
+            **{name: (evaluation / name).read_text(encoding="utf-8") for name in ("decision.json", "metrics.json")},
+        },
+    )
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
+    run.log(
+        params=lineage.parameters(subject.model, _json(subject.folder / "model.json")),
+        metrics=lineage.test_metrics(subject.metrics, subject.baselines),
+        steps=lineage.training_steps(subject.trained.history),
+        tags=tags,
+    )
+    for page, text in subject.pages.items():
+        run.client.log_text(run.id, text, page)
+
+
+def _logged_model(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, str]) -> LoggedModel:
+    """Return the run's logged model, whole; what a killed attempt left of one is removed."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    wanted = f"source_run_id = '{run.id}' AND tags.`{RUN_ID_TAG}` = '{tags[RUN_ID_TAG]}' AND name = '{name}'"
+    for earlier in run.client.search_logged_models([run.experiment_id], wanted):
+        if earlier.status == LoggedModelStatus.READY:
+            return earlier
+        run.client.delete_logged_model(earlier.model_id)
+    created = run.client.create_logged_model(run.experiment_id, name=name, source_run_id=run.id, tags=tags)
+    run.client.log_outputs(run.id, [LoggedModelOutput(created.model_id, step=0)])
+    say("Uploading the model.")
+    with packaged(subject.trained, subject.folder, mlflow_run_id=run.id, model_id=created.model_id) as package:
+        run.client.log_model_artifacts(created.model_id, str(package))
+    return run.client.finalize_logged_model(created.model_id, LoggedModelStatus.READY)

@@ -1,0 +1,1 @@
+"""Summary: says how a run ended, whether it passed or failed."""

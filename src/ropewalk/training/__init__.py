@@ -1,0 +1,1 @@
+"""Training: fits a network to a preprocessed table."""

@@ -1,0 +1,7 @@
+"""Command line of the training step."""
+
+from ropewalk.commandline import run_command
+from ropewalk.training.train import train
+
+if __name__ == "__main__":
+    run_command(train, name="training")

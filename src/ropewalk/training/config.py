@@ -1,0 +1,58 @@
+"""Settings of training."""
+
+from dataclasses import dataclass
+
+from ropewalk.errors import ConfigError, nearest
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How to build and fit the network. The defaults suit tables of a few hundred to millions of rows."""
+
+    batch_size: int | None = None
+    """Rows per step, at least 1; absent: 1,024, or less for small tables, so that an epoch has 16 steps or more."""
+    learning_rate: float = 2e-3
+    """Peak learning rate of AdamW, above 0; warms up linearly, then falls along a cosine to 0."""
+    warmup: float = 0.03
+    """Share of all steps over which the learning rate warms up, in [0, 1)."""
+    weight_decay: float = 0.02
+    """AdamW's decoupled weight decay, 0 or more."""
+    width: int = 256
+    """Units of each hidden layer, at least 1."""
+    depth: int = 3
+    """Hidden layers, at least 1."""
+    dropout: float = 0.2
+    """Share of hidden units left out in a training step, in [0, 1)."""
+    number_embedding: int = 16
+    """Dimensions of each number's piecewise-linear embedding, at least 1."""
+    category_embedding: int = 16
+    """Most dimensions of a category column's embedding, at least 1; columns with few categories get fewer."""
+    unknown_rate: float = 0.1
+    """Share of category codes made "unknown" in a training step, in [0, 1): what new categories will meet."""
+    patience: int | None = None
+    """Epochs without a better score after which training stops, at least 1; absent: a quarter of all, 3 or more."""
+    device: str = "auto"
+    """"cpu", "cuda", or "auto": a GPU where there is one."""
+    precision: str = "auto"
+    """"float32", "bfloat16", or "auto": bfloat16 for classification where the processor multiplies it natively."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "patience", "width", "depth", "number_embedding", "category_embedding"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name}={value}: need at least 1.")
+        for name in ("warmup", "dropout", "unknown_rate"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ConfigError(f"{name}={value}: need a share from 0 to under 1.")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"learning_rate={self.learning_rate}: need a value above 0, such as 0.002.")
+        if self.weight_decay < 0:
+            raise ConfigError(f"weight_decay={self.weight_decay}: need 0 or more.")
+        for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"{name}={value!r}: need one of {', '.join(known)}.{nearest(value, known)}")

@@ -1,0 +1,111 @@
+"""Train a model on preprocessed splits."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
+from ropewalk.errors import ConfigError
+from ropewalk.preprocess.preprocessor import load_preprocessor
+from ropewalk.preprocess.splits import read_split
+from ropewalk.progress import say
+from ropewalk.training.config import TrainingConfig
+from ropewalk.training.device import choose_device, choose_precision
+from ropewalk.training.fit import batch_size_for, epochs_for, fit, rows_on
+from ropewalk.training.metrics import SCORES
+from ropewalk.training.model import ARCHITECTURE, save_model
+from ropewalk.training.network import TabularNetwork
+
+
+def train(
+    train: Path,
+    *,
+    validation: Path,
+    preprocessor: Path,
+    model: Path,
+    epochs: int = 0,
+    seed: int = 0,
+    config: TrainingConfig = TrainingConfig(),
+) -> Manifest:
+    """Fit the network to the training split and write the model of its best epoch; returns its manifest.
+
+    Args:
+        train: Split to learn from.
+        validation: Split that chooses the best epoch.
+        preprocessor: Preprocessor artifact, learned from the same training split.
+        model: Where to write the model.
+        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200).
+        seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
+        config: Network and optimiser settings.
+
+    Raises:
+        ConfigError: `epochs` is negative.
+        TrainingError: There is no GPU where one was asked for, or the loss is no finite number.
+        ArtifactError: An input is unfinished or altered.
+    """
+    if epochs < 0:
+        raise ConfigError(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    device = choose_device(config)
+    learned, learned_manifest = load_preprocessor(preprocessor), read_artifact(preprocessor, PREPROCESSOR)
+    train_table, train_manifest = read_split(train)
+    validation_table, validation_manifest = read_split(validation)
+    precision = choose_precision(config, device, learned.task)
+    torch.manual_seed(seed)
+    target, validation_target = learned.encode_target(train_table), learned.encode_target(validation_table)
+    center, scale = (float(target.mean()), float(target.std()) or 1.0) if learned.task == "regression" else (0.0, 1.0)
+    train_rows = rows_on(device, learned.encode(train_table), _as_tensor(target, center, scale, learned.task))
+    validation_rows = rows_on(
+        device, learned.encode(validation_table), _as_tensor(validation_target, center, scale, learned.task)
+    )
+    network = TabularNetwork(learned, config).to(device)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    batch_size = batch_size_for(len(train_rows), config)
+    epochs = epochs or epochs_for(len(train_rows), batch_size)
+    say(
+        f"{learned.task} on {len(train_rows):,} rows, {len(learned.used)} columns; {parameters:,} parameters; "
+        f"at most {epochs} epochs of "
+        f"{batch_size:,}-row steps on {device.type} in {str(precision).removeprefix('torch.')}"
+    )
+    fitted = fit(
+        network,
+        train_rows,
+        validation_rows,
+        task=learned.task,
+        epochs=epochs,
+        scale=scale,
+        precision=precision,
+        config=config,
+    )
+    best = fitted.history[fitted.best_epoch - 1]
+    with write_artifact(model, MODEL, [learned_manifest, train_manifest, validation_manifest]) as draft:
+        save_model(
+            draft.folder,
+            preprocessor=learned,
+            state=fitted.state,
+            center=center,
+            scale=scale,
+            history=fitted.history,
+            config=config,
+        )
+        draft.facts.update(
+            task=learned.task,
+            target=learned.target,
+            architecture=ARCHITECTURE,
+            parameters=parameters,
+            epochs=len(fitted.history),
+            best_epoch=fitted.best_epoch,
+            seed=seed,
+            rows=len(train_rows),
+            device=device.type,
+            precision=str(precision).removeprefix("torch."),
+            seconds=round(fitted.history[-1]["seconds"], 1),
+            **{name: best[name] for name in ("train_loss", "validation_loss", f"validation_{SCORES[learned.task]}")},
+        )
+    return read_artifact(model, MODEL)
+
+
+def _as_tensor(target: np.ndarray, center: float, scale: float, task: str) -> torch.Tensor:
+    if task == "multiclass":
+        return torch.from_numpy(target)
+    return torch.from_numpy((target - center) / scale).float()

@@ -1,0 +1,68 @@
+"""The pipeline `training`, compiled, runs on this machine from data to registered model."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+STEPS = [
+    "check-config",
+    "pull-data",
+    "validate-data",
+    "preprocess-table",
+    "train-model",
+    "evaluate-model",
+    "register-model",
+    "report-run",
+]
+QUICK = ["--epochs", "2"]
+
+
+@pytest.mark.parametrize(("sample", "metric"), [("breast_cancer", "roc_auc"), ("wine", "accuracy"), ("diabetes", "r2")])
+def test_each_sample_becomes_a_registered_model_with_a_report(ropewalk, sample, metric):
+    ended = ropewalk.call("run", "training", "--data", f"sample:{sample}", "--model-name", sample, *QUICK)
+    assert ended.returncode == 0, ended.stdout
+    record = ropewalk.record()
+    assert [(step["task"], step["state"]) for step in record["steps"]] == [(task, "succeeded") for task in STEPS]
+    assert metric in record["results"]["metrics"]
+    assert record["results"]["model"]["model_name"] == sample
+    assert record["results"]["model"]["version"] == "1"
+    assert (ropewalk.home / "mlflow.db").is_file()
+    report = Path(ropewalk.call("open", "--print").stdout.strip())
+    assert report.name == "evaluate-model-report.html"
+    assert "<html" in report.read_text(encoding="utf-8")
+    for shown in (f"{sample} version 1", metric, "mlflow ui --backend-store-uri", "verdict"):
+        assert shown in ended.stdout
+
+
+def test_a_typo_in_the_config_is_refused_at_once(ropewalk):
+    started = time.monotonic()
+    ended = ropewalk.call("run", "training", "--config", json.dumps({"training": {"drop_out": 0.1}}))
+    assert ended.returncode == 2
+    assert "training.drop_out" in ended.stderr
+    assert "Did you mean 'dropout'?" in ended.stderr
+    assert time.monotonic() - started < 5
+    assert ropewalk.folders() == []
+
+
+def test_data_that_is_not_there_fails_the_first_step_that_needs_it(ropewalk):
+    ended = ropewalk.call("run", "training", "--data", "absent.csv", "--target", "y")
+    record = ropewalk.record()
+    assert ended.returncode == 1
+    assert "absent.csv" in record["error"]
+    assert {step["task"]: step["state"] for step in record["steps"]}["pull-data"] == "failed"
+    page = ropewalk.folders()[0] / "report-run-summary.html"
+    assert "pull-data" in page.read_text(encoding="utf-8")
+
+
+def test_training_stopped_by_ctrl_c_leaves_no_half_model_and_the_next_run_passes(ropewalk, wait_for):
+    process = ropewalk.start("run", "training", "--epochs", "100000", "--config", '{"training": {"patience": 100000}}')
+    wait_for(lambda: any("epoch 1/" in log.read_text() for log in ropewalk.home.glob("runs/*/logs/train-model.log")))
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert list(ropewalk.home.glob("runs/*/artifacts/train-model/model")) == []
+    assert ropewalk.call("run", "training", *QUICK).returncode == 0

@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ropewalk.check.check import check
+from ropewalk.errors import ConfigError, TrackingError
+
+
+def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
+    assert check({"training": {"dropout": 0.3}}) == {
+        "validation": {},
+        "preprocess": {},
+        "training": {"dropout": 0.3},
+        "evaluation": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"config": {"trainning": {}}}, r"no section 'trainning'\. Did you mean 'training'\?"),
+        ({"config": {"training": 3}}, "training=3: need an object"),
+        ({"config": {"training": {"droput": 0.1}}}, r"training\.droput: .* Did you mean 'dropout'\?"),
+        ({"config": {"preprocess": {"test_fraction": 2}}}, r"preprocess\.test_fraction=2"),
+        ({"config": {"evaluation": {"minimum": {"auc": 0.5}}}}, "evaluation"),
+        ({"config": {}, "task": "binry"}, "Did you mean 'binary'"),
+        ({"config": {}, "epochs": -1}, "epochs=-1"),
+        ({"config": {}, "model_name": "a/b"}, "'a/b' cannot name a registered model"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(arguments: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(**arguments)
+
+
+def test_problems_of_several_sections_are_reported_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check({"training": {"dropout": 3}, "preprocess": {"ingore": ["x"]}}, task="what")
+    assert str(caught.value).count("\n  - ") == 3
+
+
+def test_a_pod_without_a_tracking_server_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "ROPEWALK_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(TrackingError, match="mlflow_tracking_uri"):
+        check({})
+
+
+def test_checking_loads_nothing_heavy(tmp_path: Path) -> None:
+    heavy = {"torch", "mlflow", "dvc", "sklearn", "pandas", "kfp"}
+    code = f"import sys, ropewalk.check.check; print(*{heavy} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_the_command_line_prints_sections_and_fails_with_the_message() -> None:
+    command = [sys.executable, "-m", "ropewalk.check", "--config"]
+    passed = subprocess.run([*command, '{"training": {"width": 64}}'], capture_output=True, text=True)
+    assert json.loads(passed.stdout)["training"] == {"width": 64}
+    failed = subprocess.run([*command, '{"training": {"width": 0}}'], capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "training.width=0: need at least 1" in failed.stderr
+    assert "Traceback" not in failed.stderr

@@ -1,0 +1,169 @@
+"""Evaluating a real model writes a whole artifact and a whole page, or says why not."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn import metrics as sk
+
+from ropewalk.artifacts import EVALUATION, read_artifact
+from ropewalk.errors import ArtifactError, ConfigError, DataError, TrainingError
+from ropewalk.evaluation.catalog import BY_TASK, headline
+from ropewalk.evaluation.config import EvaluationConfig
+from ropewalk.evaluation.evaluate import Evaluated, evaluate
+from ropewalk.preprocess.splits import read_split, write_split
+from ropewalk.training.model import TrainedModel, load_model
+
+TASKS = ("binary", "multiclass", "regression")
+QUICK = EvaluationConfig(confidence_resamples=200)
+
+
+@pytest.fixture
+def run(fitted: Callable[[str], Path], tmp_path: Path) -> Callable[..., Evaluated]:
+    def evaluate_it(task: str, config: EvaluationConfig = QUICK, **changed: Path) -> Evaluated:
+        folder = fitted(task)
+        paths = {name: folder / name for name in ("model", "train", "test")} | changed
+        return evaluate(
+            paths["model"],
+            train=paths["train"],
+            test=paths["test"],
+            evaluation=tmp_path / "evaluation",
+            report=tmp_path / "report.html",
+            config=config,
+        )
+
+    return evaluate_it
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_artifact_holds_finite_scores_baselines_curves_and_the_decision(
+    task: str, run: Callable[..., Evaluated], tmp_path: Path
+) -> None:
+    found = run(task)
+    manifest = read_artifact(tmp_path / "evaluation", EVALUATION)
+    assert set(manifest.files) == {"metrics.json", "baselines.json", "decision.json", "curves.json"}
+    contents = {name: json.loads((tmp_path / "evaluation" / name).read_text()) for name in manifest.files}
+    assert contents["metrics.json"] == found.metrics
+    assert all(math.isfinite(value) for value in found.metrics.values())
+    assert set(contents["baselines.json"]) == {"gradient_boosting", "trivial"}
+    assert all(tuple(scores) == BY_TASK[task] for scores in contents["baselines.json"].values())
+    assert contents["decision.json"]["verdict"] == found.verdict == "promote"
+    assert manifest.facts["verdict"] == "promote"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_headline_lies_inside_its_interval_and_beats_the_guess(task: str, run: Callable[..., Evaluated]) -> None:
+    metrics, best = run(task).metrics, headline(task).name
+    assert metrics[f"{best}_low"] < metrics[best] < metrics[f"{best}_high"]
+    assert (metrics[best] < metrics[f"trivial_{best}"]) == headline(task).lower_is_better
+
+
+def test_scores_are_those_of_the_models_own_predictions(
+    run: Callable[..., Evaluated], fitted: Callable[[str], Path]
+) -> None:
+    model, (test, _) = load_model(fitted("binary") / "model"), read_split(fitted("binary") / "test")
+    expected = sk.roc_auc_score(test["outcome"].to_pylist(), model.predict(test)[:, model.classes.index("yes")])
+    assert run("binary").metrics["roc_auc"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_evaluating_twice_gives_the_same_bytes(task: str, run: Callable[..., Evaluated]) -> None:
+    assert run(task).manifest.digest == run(task).manifest.digest
+
+
+def test_lineage_leads_from_the_evaluation_to_the_raw_data(run: Callable[..., Evaluated]) -> None:
+    sources = run("binary").manifest.made_from
+    assert [source["kind"] for source in sources] == ["model", "split"]
+    assert sources[1]["made_from"][0]["facts"]["commit"] == "c" * 40
+
+
+def test_kfp_metadata_has_a_curve_only_for_two_classes(run: Callable[..., Evaluated]) -> None:
+    assert set(run("binary").classification) == {"confidenceMetrics", "confusionMatrix"}
+    assert set(run("multiclass").classification) == {"confusionMatrix"}
+    assert run("regression").classification == {}
+
+
+def test_a_missed_limit_holds_the_model_and_still_writes_everything(
+    run: Callable[..., Evaluated], tmp_path: Path
+) -> None:
+    found = run("regression", replace(QUICK, maximum={"rmse": 0.01}))
+    assert found.verdict == "hold"
+    assert "RMSE at most 0.0100 is required" in found.reason
+    assert found.reason in (tmp_path / "report.html").read_text()
+
+
+def test_without_baseline_rows_there_is_no_gradient_boosting(run: Callable[..., Evaluated], tmp_path: Path) -> None:
+    found = run("binary", replace(QUICK, baseline_rows=0))
+    assert "gradient_boosting_roc_auc" not in found.metrics
+    assert "boosting" not in (tmp_path / "report.html").read_text()
+
+
+def test_a_model_is_not_scored_on_rows_that_it_learned_from(
+    run: Callable[..., Evaluated], fitted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for split in ("train", "validation"):
+        with pytest.raises(ArtifactError, match=f"the model's own {split} split"):
+            run("binary", test=fitted("binary") / split)
+    assert not (tmp_path / "evaluation").exists()
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_split_of_another_target_is_refused(
+    run: Callable[..., Evaluated], fitted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    table, manifest = read_split(fitted("binary") / "test")
+    write_split(tmp_path / "other", table, "test", target="colour", task="multiclass", made_from=manifest)
+    with pytest.raises(ArtifactError, match="for the target 'colour', but the model predicts 'outcome'"):
+        run("binary", test=tmp_path / "other")
+
+
+def test_test_rows_of_one_class_are_refused(
+    run: Callable[..., Evaluated], fitted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    table, manifest = read_split(fitted("binary") / "test")
+    only = table.filter(pa.array([value == "yes" for value in table["outcome"].to_pylist()]))
+    write_split(tmp_path / "only", only, "test", target="outcome", task="binary", made_from=manifest)
+    with pytest.raises(DataError, match="has 'yes' as its only target"):
+        run("binary", test=tmp_path / "only")
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_an_altered_model_is_refused(
+    run: Callable[..., Evaluated], fitted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copytree(fitted("binary") / "model", tmp_path / "model")
+    weights = tmp_path / "model" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(ArtifactError, match="has changed since it was written"):
+        run("binary", model=tmp_path / "model")
+
+
+def test_a_model_without_finite_predictions_is_refused(
+    run: Callable[..., Evaluated], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainedModel, "predict", lambda _, table: np.full((table.num_rows, 2), np.nan))
+    with pytest.raises(TrainingError, match="no finite prediction"):
+        run("binary")
+
+
+def test_a_limit_of_another_task_is_refused(run: Callable[..., Evaluated]) -> None:
+    with pytest.raises(ConfigError, match="which a regression model does not have"):
+        run("regression", replace(QUICK, minimum={"roc_auc": 0.5}))
+
+
+def test_names_from_the_data_cannot_write_html(
+    run: Callable[..., Evaluated], fitted: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = '<script>alert("x")</script>'
+    monkeypatch.setattr(TrainedModel, "classes", property(lambda _: ["no", evil]))
+    monkeypatch.setattr(TrainedModel, "target", property(lambda _: "outcome"))
+    run("binary", replace(QUICK, baseline_rows=0))
+    page = (tmp_path / "report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page

@@ -1,0 +1,295 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
+from ropewalk.registry.register import Registered, register
+from ropewalk.tracking import connect
+
+
+@pytest.fixture
+def subject(
+    make_model: Callable[..., Path], make_evaluation: Callable[..., Path], report: Path
+) -> tuple[Path, Path, Path]:
+    model = make_model()
+    return model, make_evaluation(model), report
+
+
+def versions(store: str) -> list[str]:
+    return sorted(str(version.version) for version in connect(store).search_model_versions())
+
+
+def aliases(store: str) -> dict[str, str]:
+    found = connect(store).get_registered_model("houses").aliases
+    return {alias: str(version) for alias, version in found.items()}
+
+
+def test_a_model_is_registered_with_metrics_lineage_and_reports(store: str, subject: tuple[Path, Path, Path]) -> None:
+    done = register(*subject, name="houses", run_id="r1", run_name="first")
+    assert done == Registered(
+        name="houses",
+        version="1",
+        alias="champion",
+        model_uri="models:/houses/1",
+        mlflow_run_id=done.mlflow_run_id,
+        tracking_uri=store,
+    )
+    client = connect(store)
+    run = client.get_run(done.mlflow_run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.best_epoch"] == "2"
+    assert run.data.metrics["roc_auc"] == 0.91
+    assert run.data.metrics["baseline.majority.roc_auc"] == 0.5
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "training.train_loss")] == [1, 2, 3]
+    assert run.data.tags["data.commit"] == "c" * 40
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
+        "report.html",
+        "decision.json",
+        "metrics.json",
+    }
+    version = client.get_model_version("houses", "1")
+    assert (version.run_id, version.tags["ropewalk.run_id"]) == (run.info.run_id, "r1")
+    assert "| roc_auc | 0.91 |" in version.description
+    assert sorted(client.get_registered_model("houses").aliases) == ["challenger", "champion"]
+    assert 'load_model("models:/houses@champion")' in client.get_registered_model("houses").description
+
+
+def test_registering_again_changes_nothing(store: str, subject: tuple[Path, Path, Path]) -> None:
+    first = register(*subject, name="houses", run_id="r1")
+    assert register(*subject, name="houses", run_id="r1") == first
+    client = connect(store)
+    experiment = client.get_experiment_by_name("ropewalk").experiment_id
+    assert versions(store) == ["1"]
+    assert len(client.search_runs([experiment])) == 1
+    assert len(client.search_logged_models([experiment])) == 1
+    assert len(client.get_metric_history(first.mlflow_run_id, "roc_auc")) == 1
+
+
+def test_without_a_run_id_the_same_model_is_registered_once(
+    store: str,
+    subject: tuple[Path, Path, Path],
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+) -> None:
+    other = make_model("other", seed=1)
+    assert [register(*subject).version for _ in range(2)] == ["1", "1"]
+    assert register(other, make_evaluation(other), subject[2]).version == "2"
+
+
+def test_the_first_promoted_version_is_the_champion_and_stays_it(
+    store: str,
+    subject: tuple[Path, Path, Path],
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+) -> None:
+    weak = make_model("weak", seed=1)
+    held = register(weak, make_evaluation(weak, verdict="hold"), subject[2], name="houses", run_id="r1")
+    assert held.alias == "challenger"
+    assert register(*subject, name="houses", run_id="r2").alias == "champion"
+    good = make_model("good", seed=2)
+    assert register(good, make_evaluation(good), subject[2], name="houses", run_id="r3").alias == "challenger"
+    assert aliases(store) == {"champion": "2", "challenger": "3"}
+    again = register(weak, make_evaluation(weak, verdict="hold"), subject[2], name="houses", run_id="r1")
+    assert again.alias == ""
+    assert aliases(store) == {"champion": "2", "challenger": "3"}
+
+
+CALLS = [
+    "create_run",
+    "update_run",
+    "log_batch",
+    "log_text",
+    "create_registered_model",
+    "create_logged_model",
+    "log_outputs",
+    "log_model_artifacts",
+    "finalize_logged_model",
+    "create_model_version",
+    "set_registered_model_alias",
+    "set_terminated",
+]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_step_killed_around_any_call_is_made_good_by_the_next_attempt(
+    call: str, moment: str, store: str, subject: tuple[Path, Path, Path]
+) -> None:
+    real = getattr(MlflowClient, call)
+
+    def killed(*arguments: object, **named: object) -> None:
+        if moment == "after":
+            real(*arguments, **named)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, call, killed)
+        register(*subject, name="houses", run_id="r1")
+    done = register(*subject, name="houses", run_id="r1")
+    client = connect(store)
+    experiment = client.get_experiment_by_name("ropewalk").experiment_id
+    assert (done.version, versions(store), done.alias) == ("1", ["1"], "champion")
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
+    assert len(client.search_logged_models([experiment])) == 1
+    assert len(mlflow.artifacts.list_artifacts(client.get_model_version("houses", "1").source, tracking_uri=store)) > 3
+
+
+TWO = """
+import sys
+from pathlib import Path
+from ropewalk.registry.register import register
+print(register(*map(Path, sys.argv[1:4]), name="houses", run_id="r1").version)
+"""
+
+
+def test_two_processes_at_once_register_one_version(store: str, subject: tuple[Path, Path, Path]) -> None:
+    racers = [
+        subprocess.Popen([sys.executable, "-c", TWO, *map(str, subject)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [racer.communicate(timeout=120)[0].splitlines()[-1] for racer in racers] == ["1", "1"]
+    assert versions(store) == ["1"]
+
+
+def test_twins_of_a_race_without_a_lock_leave_the_lowest_version(
+    store: str, subject: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ropewalk.registry import versions as module
+
+    register(*subject, name="houses", run_id="r1")
+    monkeypatch.setattr(module, "find_version", lambda *_arguments, **_named: None)
+    assert register(*subject, name="houses", run_id="r1").version == "1"
+    assert versions(store) == ["1"]
+
+
+def test_another_model_of_the_same_run_under_the_same_name_is_refused(
+    store: str,
+    subject: tuple[Path, Path, Path],
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+) -> None:
+    register(*subject, name="houses", run_id="r1")
+    other = make_model("other", seed=1)
+    with pytest.raises(TrackingError, match=r"already registered another model as version 1 of 'houses'"):
+        register(other, make_evaluation(other), subject[2], name="houses", run_id="r1")
+
+
+def test_the_evaluation_of_another_model_is_refused(
+    store: str, subject: tuple[Path, Path, Path], make_model: Callable[..., Path]
+) -> None:
+    with pytest.raises(ArtifactError, match="evaluates another model"):
+        register(make_model("other", seed=1), *subject[1:])
+
+
+def test_an_altered_model_is_refused_before_anything_is_recorded(store: str, subject: tuple[Path, Path, Path]) -> None:
+    (subject[0] / "history.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"history\.json"):
+        register(*subject)
+    assert connect(store).get_experiment_by_name("ropewalk") is None
+
+
+def test_a_name_that_no_registry_takes_is_refused(store: str, subject: tuple[Path, Path, Path]) -> None:
+    with pytest.raises(ConfigError, match="'a-b'"):
+        register(*subject, name="a/b")
+
+
+def test_a_server_that_is_down_is_a_service_error(store: str, subject: tuple[Path, Path, Path]) -> None:
+    with pytest.raises(ServiceError, match="127"):
+        register(*subject, tracking_uri="http://127.0.0.1:9")
+
+
+def test_the_command_line_registers_and_says_where(store: str, subject: tuple[Path, Path, Path]) -> None:
+    flags = [f"--{name}={path}" for name, path in zip(("model", "evaluation", "report"), subject, strict=True)]
+    done = subprocess.run(
+        [sys.executable, "-m", "ropewalk.registry", *flags, "--name=houses"], capture_output=True, text=True, check=True
+    )
+    assert '"model_uri": "models:/houses/1"' in done.stdout
+    assert done.stderr == ""
+
+
+LOADED_ALONE = """
+import json, sys
+import mlflow.pyfunc, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+scores = model.predict(pd.read_json(sys.argv[2], orient="split", convert_dates=False))
+import ropewalk
+print(json.dumps({"library": ropewalk.__file__, "scores": scores.to_dict("list")}))
+"""
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_registered_model_works_where_ropewalk_is_not_installed_and_pickle_is_forbidden(
+    task: str,
+    store: str,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+    report: Path,
+    raw_rows,
+) -> None:
+    import json
+
+    import numpy as np
+
+    from ropewalk.registry.frames import predict_frame
+    from ropewalk.training.model import load_model
+
+    model = make_model(task=task)
+    done = register(model, make_evaluation(model), report, name="houses", run_id="r1")
+    raw_rows.loc[0, "colour"] = "mauve"
+    raw_rows.loc[1, ["size", "garden", "built"]] = None
+    raw_rows["built"] = raw_rows["built"].dt.strftime("%Y-%m-%dT%H:%M:%S")
+    expected = predict_frame(load_model(model), raw_rows)
+    (tmp_path / "rows.json").write_text(raw_rows.to_json(orient="split"), encoding="utf-8")
+    shutil.rmtree(model)
+    # -S leaves out the .pth files by which a checkout is installed, so `ropewalk` can only come from the model.
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", LOADED_ALONE, done.model_uri, str(tmp_path / "rows.json")],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(np.__file__).parents[1]),
+            "MLFLOW_TRACKING_URI": store,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    told = json.loads(found.stdout.splitlines()[-1])
+    assert told["library"].startswith(str(tmp_path / "home" / "mlartifacts"))
+    assert list(told["scores"]) == list(expected.columns)
+    for name in expected.columns.drop("prediction") if task == "binary" else ["prediction"]:
+        np.testing.assert_allclose(told["scores"][name], expected[name], atol=1e-6, rtol=0)
+    assert task == "regression" or told["scores"]["prediction"] == expected["prediction"].tolist()
+
+
+def test_the_logged_model_holds_no_pickle_and_pins_what_it_needs(store: str, subject: tuple[Path, Path, Path]) -> None:
+    done = register(*subject, name="houses", run_id="r1")
+    folder = Path(connect(store).get_model_version("houses", done.version).source.removeprefix("file://"))
+    files = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pyc"))]
+    assert not [name for name in files if name.startswith("code/ropewalk/launch")]
+    pins = (folder / "requirements.txt").read_text(encoding="utf-8").split()
+    assert [pin.split("==")[0] for pin in pins] == [
+        "mlflow",
+        "torch",
+        "pandas",
+        "pyarrow",
+        "numpy",
+        "safetensors",
+        "pydantic",
+    ]
+    assert not [pin for pin in pins if "+" in pin]
+    info = mlflow.models.Model.load(folder)
+    assert [column.name for column in info.signature.inputs] == ["size", "rooms", "colour", "garden", "built"]
+    assert [column.name for column in info.signature.outputs] == ["prediction", "probability_no", "probability_yes"]
+    assert (folder / "input_example.json").exists()
