@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src" / "ropewalk"
 STEPS = {"check", "data", "evaluation", "preprocess", "registry", "summary", "training", "validation"}
-SHARED = {"artifacts", "commandline", "config", "errors", "home", "images", "progress", "report", "tracking"}
+SHARED = {
+    "artifacts",
+    "commandline",
+    "config",
+    "errors",
+    "home",
+    "images",
+    "progress",
+    "quick_exit",
+    "report",
+    "tracking",
+}
 TOP = {"cli", "components", "launch", "pipelines"}
 
 USES_FORMAT_OF = {

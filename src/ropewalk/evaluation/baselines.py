@@ -3,15 +3,18 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from ropewalk.evaluation.metrics import Array, Floats
 from ropewalk.preprocess.columns import CATEGORICAL, DATETIME, Column, as_categories, as_numbers
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 _MOST_CATEGORIES = 255
 """Most distinct values that scikit-learn's histogram gradient boosting takes as a category."""
@@ -72,6 +75,9 @@ def gradient_boosting(
         for place, column in enumerate(columns)
         if column.role == CATEGORICAL and np.nanmax(fit_on[:, place], initial=0) < _MOST_CATEGORIES
     ]
+    # Imported late: it takes half a second, and the model itself is scored before.
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
     estimator = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     fitted = estimator(categorical_features=categorical, random_state=seed).fit(fit_on, truth)
     predicted = _probabilities(fitted, predict_on, len(classes)) if classes else fitted.predict(predict_on)
@@ -108,7 +114,7 @@ def _floats(values: pa.Array) -> Floats:
     return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
 
-def _probabilities(fitted: HistGradientBoostingClassifier, rows: Floats, classes: int) -> Floats:
+def _probabilities(fitted: "HistGradientBoostingClassifier", rows: Floats, classes: int) -> Floats:
     probabilities = np.zeros((len(rows), classes))
     probabilities[:, fitted.classes_] = fitted.predict_proba(rows)
     return probabilities

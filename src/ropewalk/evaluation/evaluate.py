@@ -18,10 +18,10 @@ from ropewalk.evaluation.curves import curves_of, kfp_classification
 from ropewalk.evaluation.decision import decide
 from ropewalk.evaluation.intervals import headline_draws, interval, wilson
 from ropewalk.evaluation.metrics import Array, Floats, check_truth, score
-from ropewalk.evaluation.page import evaluation_page
 from ropewalk.evaluation.results import Contender, Results, Speed
 from ropewalk.preprocess.splits import read_split
 from ropewalk.progress import say
+from ropewalk.quick_exit import skip_last_collection
 from ropewalk.report.format import duration, number
 from ropewalk.report.page import write_page
 from ropewalk.training.model import TrainedModel, load_model
@@ -70,6 +70,7 @@ def evaluate(
         DataError: The test split has one class, or one value, only.
         TrainingError: The model predicts something that is no finite number.
     """
+    skip_last_collection()
     trained = load_model(model)
     check_limits(config, trained.task)
     train_table, train_manifest = read_split(train)
@@ -91,6 +92,9 @@ def evaluate(
             rows_per_second=round(results.speed.rows_per_second),
             single_row_milliseconds=round(1000 * results.speed.single_row_seconds, 3),
         )
+    # Imported late: it loads matplotlib, which nothing before the page needs.
+    from ropewalk.evaluation.page import evaluation_page
+
     manifest = read_artifact(evaluation, EVALUATION)
     write_page(report, evaluation_page(trained, results, train=train_manifest, test=test_manifest))
     say(f"{results.decision.verdict}: {results.decision.reason}")

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def _follow(worker: "subprocess.Popen[str]", run: Run, steps: Steps, progress: P
         event = json.loads(line)
         step = steps.apply(event)
         if event["event"] != LINE_EVENT:
-            _link_reports(run, step)
+            _publish_pages(run, step)
             run.steps = steps.as_records()
             run.save()
         progress.show(steps, step, event["event"])
@@ -122,14 +123,14 @@ def _verdict(run: Run, steps: Steps, code: int) -> tuple[str, str]:
     return runs.SUCCEEDED, ""
 
 
-def _link_reports(run: Run, step: Step) -> None:
-    """Give each HTML page of `step` a name that browsers know, <run>/<step>-<output>.html."""
+def _publish_pages(run: Run, step: Step) -> None:
+    """Copy each HTML page of `step` to <run>/<step>-<output>.html, a name by which browsers know what it is."""
     for name, artifact in step.outputs.get("artifacts", {}).items():
         if artifact["type"] == "system.HTML":
-            link = run.folder / f"{step.task.replace('/', '.')}-{name}.html"
-            link.unlink(missing_ok=True)
-            link.symlink_to(os.path.relpath(artifact["path"], run.folder))
-            artifact["path"] = str(link)
+            # A symbolic link would not do: Chromium goes by the name of the file behind it and shows the source.
+            page = run.folder / f"{step.task.replace('/', '.')}-{name}.html"
+            shutil.copyfile(artifact["path"], page)
+            artifact["path"] = str(page)
 
 
 def _stop(worker: "subprocess.Popen[str]") -> None:

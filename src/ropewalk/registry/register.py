@@ -15,6 +15,7 @@ from ropewalk.artifacts import EVALUATION, MODEL, Manifest, disk_errors, read_ar
 from ropewalk.errors import ArtifactError, ConfigError
 from ropewalk.home import ropewalk_home
 from ropewalk.progress import say
+from ropewalk.quick_exit import skip_last_collection
 from ropewalk.registry import lineage, versions
 from ropewalk.registry.names import check_model_name
 from ropewalk.registry.package import packaged
@@ -70,6 +71,7 @@ def register(
         TrackingError: MLflow refused.
         ServiceError: MLflow cannot be reached.
     """
+    skip_last_collection()
     name = check_model_name(name)
     uri = tracking.tracking_uri(tracking_uri)
     subject = _read(model, evaluation, report)

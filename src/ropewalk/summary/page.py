@@ -28,20 +28,21 @@ def summary_page(
 ) -> str:
     """Return the run's summary as HTML."""
     tone, label = _LABELS[outcome.result]
-    facts = [Fact("Pipeline", pipeline), Fact("Run", run_name or run_id, title=run_id)]
-    if outcome.failed_task:
-        facts.append(Fact("Failed step", outcome.failed_task))
-    if known := [step.seconds for step in outcome.steps if step.seconds is not None]:
-        facts.append(Fact("Time in steps", duration(sum(known))))
+    facts = [Fact("Failed step", outcome.failed_task)] if outcome.failed_task else []
+    # The step that writes this page is still running.
+    ended = tuple(step for step in outcome.steps if step.seconds is not None)
+    if ended:
+        facts.append(Fact("Steps ended", str(len(ended))))
+        facts.append(Fact("Time in steps", duration(sum(step.seconds or 0 for step in ended))))
     sections = [
         *_error(outcome),
-        *_steps(outcome.steps),
+        *_steps(ended),
         *_parameters(parameters),
         Section("Look further", [Pre(text, caption=caption) for caption, text in _advice(outcome, run_id, run_folder)]),
     ]
     return render_page(
         title=f"Run summary: {pipeline}",
-        subtitle=f"{run_name or 'run'} · {run_id}",
+        subtitle=run_id if run_name in ("", run_id) else f"{run_name} · {run_id}",
         status=(tone, label, headline(outcome)),
         headline=facts,
         sections=sections,

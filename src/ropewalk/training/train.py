@@ -10,6 +10,7 @@ from ropewalk.errors import ConfigError
 from ropewalk.preprocess.preprocessor import load_preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.progress import say
+from ropewalk.quick_exit import skip_last_collection
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
 from ropewalk.training.fit import batch_size_for, epochs_for, fit, rows_on
@@ -44,6 +45,7 @@ def train(
         TrainingError: There is no GPU where one was asked for, or the loss is no finite number.
         ArtifactError: An input is unfinished or altered.
     """
+    skip_last_collection()
     if epochs < 0:
         raise ConfigError(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
     device = choose_device(config)

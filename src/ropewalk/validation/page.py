@@ -114,8 +114,11 @@ def _column(column: Profile, *, is_target: bool) -> list[CellValue]:
 
 def _range(column: Profile) -> str | None:
     if len(column.finite):
-        as_type = int if pa.types.is_integer(column.type) else float
-        return f"{number(as_type(column.finite.min()))} to {number(as_type(column.finite.max()))}"
+        low, high = float(column.finite.min()), float(column.finite.max())
+        if pa.types.is_integer(column.type):
+            # No separators: the numbers may be years.
+            return f"{low:.0f} to {high:.0f}"
+        return f"{low:.6g} to {high:.6g}"
     if pa.types.is_timestamp(column.type) and column.distinct:
         extent = pc.min_max(column.dictionary).as_py()
         return f"{extent['min']:%Y-%m-%d} to {extent['max']:%Y-%m-%d}"

@@ -349,7 +349,7 @@ def test_the_page_shows_every_column_and_the_source(check: Check, tmp_path: Path
         "red (40)",
         "2020-03-01 to 2020-03-05",
         "timestamp",
-        "0.0000 to 43.33",
+        "0 to 43.3333",
         "flag",
         "80.0",
         "Digest",
