@@ -10,6 +10,7 @@ from ropewalk import images
 @dsl.component(base_image=images.STEPS, install_kfp_package=False)
 def check_config(
     config: dict = {},
+    data: str = "",
     task: str = "auto",
     epochs: int = 0,
     model_name: str = "model",
@@ -19,6 +20,7 @@ def check_config(
 
     Args:
         config: Sections "validation", "preprocess", "training" and "evaluation", each an object of settings.
+        data: Where the data are kept, to refuse a URL that holds credentials.
         task: "auto", "binary", "multiclass" or "regression".
         epochs: Most passes over the training rows; 0 has it chosen by the table's size.
         model_name: Name in the model registry.
@@ -32,5 +34,7 @@ def check_config(
     """
     from ropewalk.check.check import check
 
-    sections = check(config, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri)
+    sections = check(
+        config, data=data, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri
+    )
     return tuple(sections[name] for name in ("validation", "preprocess", "training", "evaluation"))

@@ -50,7 +50,12 @@ def training(
     )
     with dsl.ExitHandler(summary):
         checked = check_config(
-            config=config, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri
+            config=config,
+            data=data,
+            task=task,
+            epochs=epochs,
+            model_name=model_name,
+            mlflow_tracking_uri=mlflow_tracking_uri,
         )
         pulled = pull_data(source=data, path=data_path, revision=data_revision).after(checked)
         # A branch or a file may hold other bytes tomorrow: pulling is cheap, a stale table is not.

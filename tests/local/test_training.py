@@ -66,3 +66,17 @@ def test_training_stopped_by_ctrl_c_leaves_no_half_model_and_the_next_run_passes
     assert process.returncode == 130
     assert list(ropewalk.home.glob("runs/*/artifacts/train-model/model")) == []
     assert ropewalk.call("run", "training", *QUICK).returncode == 0
+
+
+def test_a_refused_table_fails_before_training_and_its_validation_page_can_be_opened(ropewalk):
+    (ropewalk.folder / "one class.csv").write_text("x,y\n" + "".join(f"{number},no\n" for number in range(100)))
+    ended = ropewalk.call("run", "training", "--data", "one class.csv", "--target", "y")
+    assert ended.returncode == 1
+    assert "the target 'y' is 'no' in every row" in ropewalk.record()["error"]
+    states = {step["task"]: step["state"] for step in ropewalk.record()["steps"]}
+    assert (states["validate-data"], states["train-model"]) == ("failed", "skipped")
+    page = ropewalk.folders()[0] / "validate-data-report.html"
+    # Chromium shows the source of a page whose real name does not end in .html, so a link is not enough.
+    assert page.is_file()
+    assert not page.is_symlink()
+    assert str(page) in ended.stdout

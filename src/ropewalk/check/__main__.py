@@ -8,12 +8,18 @@ from ropewalk.errors import ConfigError
 
 
 def main(
-    config: str = "{}", task: str = "auto", epochs: int = 0, model_name: str = "model", mlflow_tracking_uri: str = ""
+    config: str = "{}",
+    data: str = "",
+    task: str = "auto",
+    epochs: int = 0,
+    model_name: str = "model",
+    mlflow_tracking_uri: str = "",
 ) -> dict[str, dict[str, object]]:
     """Check a pipeline's settings, and print each step's part of them.
 
     Args:
         config: Sections and their settings as JSON, such as '{"training": {"dropout": 0.3}}'.
+        data: Where the data are kept; empty: not known yet.
         task: "auto", "binary", "multiclass" or "regression".
         epochs: Most passes over the training rows; 0: chosen by the table's size.
         model_name: Name in the model registry.
@@ -23,7 +29,9 @@ def main(
         sections = json.loads(config)
     except json.JSONDecodeError as error:
         raise ConfigError(f"--config is no JSON: {error}. Found: {config[:80]}") from error
-    return check(sections, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri)
+    return check(
+        sections, data=data, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ropewalk.config import parse_config
+from ropewalk.data.git import refuse_credentials
 from ropewalk.errors import ConfigError, nearest
 from ropewalk.evaluation.config import EvaluationConfig
 from ropewalk.preprocess.config import PreprocessConfig
@@ -25,6 +26,7 @@ TASKS = ("auto", "binary", "multiclass", "regression")
 def check(
     config: Mapping[str, Any],
     *,
+    data: str = "",
     task: str = "auto",
     epochs: int = 0,
     model_name: str = "model",
@@ -34,6 +36,7 @@ def check(
 
     Args:
         config: Section name to settings, such as {"training": {"dropout": 0.3}}.
+        data: Where the data are kept; empty: not known yet.
         task: "auto", "binary", "multiclass" or "regression".
         epochs: Most passes over the training rows; 0: chosen by the table's size.
         model_name: Name in the model registry.
@@ -41,6 +44,7 @@ def check(
 
     Raises:
         ConfigError: Names every setting that is unknown or has a wrong value.
+        SourceError: The URL of the data holds credentials.
         TrackingError: There is no place to record the model in.
     """
     problems: list[str] = []
@@ -61,6 +65,7 @@ def check(
         problems.append(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
     if problems:
         raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
+    refuse_credentials(data)
     check_model_name(model_name)
     tracking_uri(mlflow_tracking_uri)
     return {name: sections.get(name, {}) for name in SECTIONS}

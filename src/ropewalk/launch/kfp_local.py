@@ -28,7 +28,7 @@ from kfp import components, local
 from kfp.local import executor_input_utils, placeholder_utils, subprocess_task_handler
 
 from ropewalk.artifacts import write_json
-from ropewalk.launch.outcome import find_missing_outputs, read_outputs
+from ropewalk.launch.outcome import find_missing_outputs, read_outputs, read_pages
 from ropewalk.launch.output import Chatter, failure_message, failure_tail
 from ropewalk.launch.runs import LOGS, PIPELINE, log_name
 from ropewalk.launch.steps import FINISHED_EVENT, LINE_EVENT, STARTED_EVENT
@@ -92,7 +92,7 @@ class StepRunner:
                 "task": task,
                 "seconds": round(time.time() - started, 3),
                 "error": error,
-                "outputs": {} if error else read_outputs(executor_input),
+                "outputs": read_pages(executor_input) if error else read_outputs(executor_input),
             }
         )
         return code or int(bool(error))

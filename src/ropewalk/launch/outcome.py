@@ -7,6 +7,7 @@ from typing import Any
 from ropewalk.artifacts import MANIFEST
 
 _METRICS = "system.Metrics"
+_HTML = "system.HTML"
 # A regression has no confusion matrix: these may stay empty.
 _OPTIONAL = {"system.ClassificationMetrics", "system.SlicedClassificationMetrics"}
 
@@ -30,6 +31,13 @@ def read_outputs(executor_input: dict[str, Any]) -> dict[str, Any]:
             "metadata": given.get("metadata", {}),
         }
     return {"parameters": parameters, "artifacts": artifacts}
+
+
+def read_pages(executor_input: dict[str, Any]) -> dict[str, Any]:
+    """Return, in the same form, only the HTML pages that a failed step wrote: they often say why it failed."""
+    artifacts = read_outputs(executor_input)["artifacts"]
+    pages = {name: page for name, page in artifacts.items() if page["type"] == _HTML and not _artifact_problem(page)}
+    return {"parameters": {}, "artifacts": pages}
 
 
 def find_missing_outputs(executor_input: dict[str, Any]) -> list[str]:

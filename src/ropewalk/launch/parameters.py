@@ -97,7 +97,7 @@ def _number(field: Field, text: str) -> int | float:
 
 
 def _json(field: Field, text: str) -> Any:
-    kind, example = (dict, '{"training": {"epochs": 20}}') if field.type == "dict" else (list, "[1, 2]")
+    kind, example = (dict, '{"training": {"dropout": 0.3}}') if field.type == "dict" else (list, "[1, 2]")
     try:
         value = json.loads(text, parse_constant=_refuse_number, parse_int=_exact_integer)
     except ValueError as error:

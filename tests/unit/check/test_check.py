@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ropewalk.check.check import check
-from ropewalk.errors import ConfigError, TrackingError
+from ropewalk.errors import ConfigError, SourceError, TrackingError
 
 
 def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
@@ -34,6 +34,12 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
 def test_a_wrong_setting_is_refused_by_name(arguments: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check(**arguments)
+
+
+def test_a_url_with_credentials_is_refused_without_repeating_them() -> None:
+    with pytest.raises(SourceError) as caught:
+        check({}, data="https://me:hunter2@example.com/data")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_problems_of_several_sections_are_reported_together() -> None:
