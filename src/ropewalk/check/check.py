@@ -31,6 +31,7 @@ def check(
     epochs: int = 0,
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
+    push_to: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Return the settings of each section in SECTIONS, all of them checked.
 
@@ -41,10 +42,11 @@ def check(
         epochs: Most passes over the training rows; 0: chosen by the table's size.
         model_name: Name in the model registry.
         mlflow_tracking_uri: Where to record the model; empty: $MLFLOW_TRACKING_URI, else the embedded store.
+        push_to: Git and DVC repository that takes what is made; empty: none.
 
     Raises:
         ConfigError: Names every setting that is unknown or has a wrong value.
-        SourceError: The URL of the data holds credentials.
+        SourceError: The URL of the data, or of the repository to push to, holds credentials.
         TrackingError: There is no place to record the model in.
     """
     problems: list[str] = []
@@ -66,6 +68,7 @@ def check(
     if problems:
         raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
     refuse_credentials(data)
+    refuse_credentials(push_to)
     check_model_name(model_name)
     tracking_uri(mlflow_tracking_uri)
     return {name: sections.get(name, {}) for name in SECTIONS}

@@ -70,3 +70,9 @@ def test_the_command_line_prints_sections_and_fails_with_the_message() -> None:
     assert failed.returncode == 1
     assert "training.width=0: need at least 1" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_repository_to_push_to_may_not_hold_credentials() -> None:
+    with pytest.raises(SourceError) as refused:
+        check({}, push_to="https://me:secret@example.invalid/data.git")
+    assert "secret" not in str(refused.value)
