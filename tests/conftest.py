@@ -1,5 +1,6 @@
 """Fixtures that several kinds of test share."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+# Before torch is loaded: two workers with two threads each would fight over the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from ropewalk.artifacts import EVALUATION, MODEL, RAW_DATA, Manifest, read_artifact, write_artifact, write_json
 

@@ -240,7 +240,7 @@ class Ropewalk:
     def call(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `ropewalk ARGUMENTS` to its end."""
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=500)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def run(self, pipeline: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -30,12 +30,29 @@ class Decision:
     rules: list[Rule]
 
 
-def decide(task: str, scores: Mapping[str, float], trivial: Mapping[str, float], config: EvaluationConfig) -> Decision:
-    """Return "promote" when all limits are met and the headline metric beats the trivial baseline."""
+def decide(
+    task: str,
+    scores: Mapping[str, float],
+    trivial: Mapping[str, float],
+    *,
+    interval: tuple[float, float],
+    config: EvaluationConfig,
+) -> Decision:
+    """Return "promote" when all limits are met and the headline metric beats the trivial baseline beyond doubt.
+
+    Args:
+        task: "binary", "multiclass" or "regression".
+        scores: The model's metrics.
+        trivial: The trivial baseline's metrics.
+        interval: 95 % interval of the headline metric; its worse end must beat the baseline.
+        config: The owner's limits.
+    """
     best = headline(task)
     value, guess = scores[best.name], trivial[best.name]
-    beaten = gain(best, value, guess) > 0
-    rules = [Rule(rule=f"{best.title} better than a guess", value=value, limit=guess, passed=beaten)]
+    worst = interval[1] if best.lower_is_better else interval[0]
+    beaten = gain(best, worst, guess) > 0
+    condition = f"{best.title} better than a guess, at the worse end of its 95 % interval"
+    rules = [Rule(rule=condition, value=worst, limit=guess, passed=beaten)]
     for name, limit in config.minimum.items():
         rule = f"{METRICS[name].title} at least {number(limit)}"
         rules.append(Rule(rule=rule, value=scores[name], limit=limit, passed=scores[name] >= limit))

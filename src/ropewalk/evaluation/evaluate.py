@@ -153,7 +153,7 @@ def _measure(model: TrainedModel, train: pa.Table, test: pa.Table, config: Evalu
         trivial=trivial,
         interval=span,
         difference=difference,
-        decision=decide(task, own.scores, trivial.scores, config),
+        decision=decide(task, own.scores, trivial.scores, interval=span, config=config),
         curves=curves_of(task, truth, predicted),
         speed=speed,
     )

@@ -14,7 +14,7 @@ class TrainingConfig:
 
     batch_size: int | None = None
     """Rows per step, at least 1; absent: 1,024, or less for small tables, so that an epoch has 16 steps or more."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     """Peak learning rate of AdamW, above 0; warms up linearly, then falls along a cosine to 0."""
     warmup: float = 0.03
     """Share of all steps over which the learning rate warms up, in [0, 1)."""

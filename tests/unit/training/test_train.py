@@ -17,7 +17,7 @@ from ropewalk.training.config import TrainingConfig
 from ropewalk.training.model import load_model
 from ropewalk.training.train import train
 
-SMALL = TrainingConfig(width=32, depth=2, number_embedding=4, category_embedding=4)
+SMALL = TrainingConfig(width=32, depth=2, number_embedding=4, category_embedding=4, learning_rate=5e-3)
 
 
 def frame(task: str, rows: int = 1500) -> pd.DataFrame:
