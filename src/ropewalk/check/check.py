@@ -65,6 +65,9 @@ def check(
         problems.append(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
     if epochs < 0:
         problems.append(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    if "'" in push_to:
+        # kfp.local takes a condition on such a text for false and would skip the pushes without a word.
+        problems.append(f"push_to={push_to!r} holds a quotation mark: give the repository another name or place.")
     if problems:
         raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
     refuse_credentials(data)

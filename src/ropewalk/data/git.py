@@ -76,7 +76,7 @@ def resolve(repository: str, revision: str) -> str:
         SourceError: There is no such repository or revision, or no access to it.
         ServiceError: The server cannot be reached.
     """
-    listed = _git("ls-remote", "--", repository, repository=repository)
+    listed = call_git("ls-remote", "--", repository, repository=repository)
     refs = {name: commit for commit, name in (line.split("\t") for line in listed.splitlines())}
     if not refs:
         raise SourceError(f"{repository} has no commits yet. Commit the data (or the .dvc files) first.")
@@ -101,12 +101,12 @@ def fetch_commit(repository: str, commit: str, folder: Path) -> str:
         ServiceError: The server cannot be reached.
         StorageError: The disk is full.
     """
-    _git("init", "--quiet", "--template=", "--", str(folder), repository=repository)
+    call_git("init", "--quiet", "--template=", "--", str(folder), repository=repository)
     settings = {"url": repository, "promisor": "true", "partialclonefilter": "blob:none"}
     if not is_url(repository) or repository.startswith("file://"):
         settings["uploadpack"] = _LOCAL_SERVER
     for name, value in settings.items():
-        _git("config", f"remote.origin.{name}", value, folder=folder, repository=repository)
+        call_git("config", f"remote.origin.{name}", value, folder=folder, repository=repository)
     if _COMMIT.match(commit) and _fetch_one(repository, commit, folder):
         return commit
     return _fetch_and_find(repository, commit, folder)
@@ -114,7 +114,7 @@ def fetch_commit(repository: str, commit: str, folder: Path) -> str:
 
 def files_of(folder: Path, commit: str) -> dict[str, str]:
     """Return the mode of every file of `commit`, by path: "120000" is a link, "160000" a submodule."""
-    listed = _git("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder, repository=str(folder))
+    listed = call_git("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder, repository=str(folder))
     entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
     return {name: stage.split(" ")[0] for stage, name in entries}
 
@@ -129,7 +129,7 @@ def check_out(repository: str, commit: str, names: Sequence[str], folder: Path) 
     """
     if not names:
         return
-    _git(
+    call_git(
         *("--literal-pathspecs", "checkout", "--quiet", commit, "--pathspec-from-file=-", "--pathspec-file-nul"),
         folder=folder,
         repository=repository,
@@ -138,17 +138,17 @@ def check_out(repository: str, commit: str, names: Sequence[str], folder: Path) 
 
 
 def _fetch_one(repository: str, commit: str, folder: Path) -> bool:
-    fetched = _run([*_FETCH, "--depth=1", "--no-tags", "origin", commit], folder, repository=repository)
+    fetched = try_git([*_FETCH, "--depth=1", "--no-tags", "origin", commit], folder, repository=repository)
     return fetched.returncode == 0
 
 
 def _fetch_and_find(repository: str, commit: str, folder: Path) -> str:
     """Fetch the whole history, for servers that refuse single commits and for shortened ones."""
     everything = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
-    _git(*_FETCH, "origin", *everything, folder=folder, repository=repository)
-    found = _run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"], folder)
+    call_git(*_FETCH, "origin", *everything, folder=folder, repository=repository)
+    found = try_git(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"], folder)
     if found.returncode != 0:
-        listed = _git("for-each-ref", "--format=%(refname)", folder=folder, repository=repository)
+        listed = call_git("for-each-ref", "--format=%(refname)", folder=folder, repository=repository)
         names = [line.replace("refs/remotes/origin/", "refs/heads/") for line in listed.splitlines()]
         raise SourceError(_no_such_revision(repository, commit, names))
     return found.stdout.strip()
@@ -164,8 +164,9 @@ def _no_such_revision(repository: str, revision: str, refs: Iterable[str]) -> st
     )
 
 
-def _git(*arguments: str, repository: str, folder: Path | None = None, given: str = "") -> str:
-    done = _run(list(arguments), folder, given=given, repository=repository)
+def call_git(*arguments: str, repository: str, folder: Path | None = None, given: str = "") -> str:
+    """Return what `git ARGUMENTS` prints; raises SourceError, ServiceError or StorageError when it fails."""
+    done = try_git(list(arguments), folder, given=given, repository=repository)
     if done.returncode == 0:
         return done.stdout
     said = (
@@ -184,9 +185,10 @@ def _git(*arguments: str, repository: str, folder: Path | None = None, given: st
     raise SourceError(f"{repository} cannot be read as a Git repository: {said}. Check the address.")
 
 
-def _run(
+def try_git(
     arguments: list[str], folder: Path | None, *, given: str = "", repository: str = ""
 ) -> subprocess.CompletedProcess[str]:
+    """Run `git ARGUMENTS` without hooks and prompts, and return how it ended."""
     place = [] if folder is None else ["-C", str(folder)]
     environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_OF_THE_CALLER}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_LFS_SKIP_SMUDGE": "1"}

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ropewalk.data import git
 from ropewalk.data.dvc_records import Record, read_record
-from ropewalk.data.git import _git, _run
+from ropewalk.data.git import call_git, try_git
 from ropewalk.errors import SourceError, nearest
 
 _EVERYWHERE = ["--branches", "--tags", "--remotes"]
@@ -65,12 +65,12 @@ class _History:
     folder: Path
 
     def read(self, *arguments: str) -> str:
-        return _git(*arguments, folder=self.folder, repository=self.repository)
+        return call_git(*arguments, folder=self.folder, repository=self.repository)
 
     @property
     def head(self) -> list[str]:
         """Return ["HEAD"], or nothing where that names no commit: in an empty repository, or a bare one."""
-        found = _run(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], self.folder)
+        found = try_git(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], self.folder)
         return ["HEAD"] if found.returncode == 0 else []
 
     def log(self, place: PurePosixPath) -> list[str]:
@@ -81,7 +81,7 @@ class _History:
 
     def file(self, commit: str, name: str) -> str:
         """Return the text of a file at a commit, "" when it has none."""
-        found = _run(["rev-parse", "--verify", "--quiet", f"{commit}:{name}"], self.folder)
+        found = try_git(["rev-parse", "--verify", "--quiet", f"{commit}:{name}"], self.folder)
         # The lists of files are here, so only a file that is there is fetched, and then a failure is one.
         return self.read("cat-file", "blob", found.stdout.strip()) if found.returncode == 0 else ""
 
@@ -102,7 +102,7 @@ def _history(repository: str) -> Iterator[_History]:
     with tempfile.TemporaryDirectory(prefix="ropewalk-history-") as scratch:
         clone = Path(scratch).resolve() / "repository"
         arguments = ["clone", "--quiet", "--bare", "--filter=blob:none", "--template=", "--", repository, str(clone)]
-        _git(*arguments, repository=repository)
+        call_git(*arguments, repository=repository)
         yield _History(repository, clone)
 
 
@@ -132,7 +132,7 @@ def _record(history: _History, commit: str, place: PurePosixPath) -> Record | No
 
 def _record_of_git(history: _History, commit: str, place: PurePosixPath) -> Record | None:
     """Return the record of a file or folder in Git itself; of data beside it that DVC tracks, as DVC recorded them."""
-    named = _run(["rev-parse", "--verify", "--quiet", f"{commit}:{place}"], history.folder)
+    named = try_git(["rev-parse", "--verify", "--quiet", f"{commit}:{place}"], history.folder)
     if named.returncode != 0:
         return None
     listed = history.read("ls-tree", "-r", "-z", "--long", "--full-tree", commit, "--", place.as_posix())

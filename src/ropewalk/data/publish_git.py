@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ropewalk.data.git import _git, _run
+from ropewalk.data.git import call_git, try_git
 from ropewalk.errors import ServiceError, SourceError, StorageError, nearest
 
 Version = tuple[int, int, int]
@@ -51,23 +51,25 @@ def open_branch(repository: str, name: str, *, tags_of: str, folder: Path) -> Br
         ServiceError: The server cannot be reached.
         StorageError: The disk is full.
     """
-    listed = _git("ls-remote", "--symref", "--", repository, "HEAD", "refs/heads/*", repository=repository)
+    listed = call_git("ls-remote", "--symref", "--", repository, "HEAD", "refs/heads/*", repository=repository)
     lines = [line.split("\t") for line in listed.splitlines()]
     branches = [ref.removeprefix("refs/heads/") for _, ref in lines if ref.startswith("refs/heads/")]
     heads = [target.removeprefix("ref: refs/heads/") for target, ref in lines if ref == "HEAD" and "ref: " in target]
     base = name if name in branches else next(iter(heads), "")
     if base not in branches:
         raise SourceError(_no_branch(repository, name, branches))
-    _git("init", "--quiet", "--template=", "--", str(folder), repository=repository)
+    call_git("init", "--quiet", "--template=", "--", str(folder), repository=repository)
     wanted = [f"+refs/heads/{base}:{_TIP}", f"+refs/tags/{tags_of}@*:refs/tags/{tags_of}@*"]
-    _git("fetch", "--quiet", "--depth=1", "--no-tags", "--", repository, *wanted, folder=folder, repository=repository)
-    _git("checkout", "--quiet", "--detach", _TIP, folder=folder, repository=repository)
+    call_git(
+        "fetch", "--quiet", "--depth=1", "--no-tags", "--", repository, *wanted, folder=folder, repository=repository
+    )
+    call_git("checkout", "--quiet", "--detach", _TIP, folder=folder, repository=repository)
     return Branch(repository=repository, name=name or base, folder=folder)
 
 
 def versions(branch: Branch, name: str) -> dict[Version, str]:
     """Return the tag of each version of `name`, newest version first."""
-    listed = _git("tag", "--list", f"{name}@*", folder=branch.folder, repository=branch.repository)
+    listed = call_git("tag", "--list", f"{name}@*", folder=branch.folder, repository=branch.repository)
     matches = [match for match in map(_TAG.match, listed.splitlines()) if match and match["name"] == name]
     found = {(int(match["major"]), int(match["minor"]), int(match["patch"])): match[0] for match in matches}
     return dict(sorted(found.items(), reverse=True))
@@ -75,29 +77,29 @@ def versions(branch: Branch, name: str) -> dict[Version, str]:
 
 def tracked_files(branch: Branch) -> list[str]:
     """Return the paths of the files that Git tracks at the tip."""
-    listed = _git("ls-files", "-z", folder=branch.folder, repository=branch.repository)
+    listed = call_git("ls-files", "-z", folder=branch.folder, repository=branch.repository)
     return [name for name in listed.split("\0") if name]
 
 
 def file_at(branch: Branch, revision: str, path: str) -> str:
     """Return the text of the file `path` at `revision`, "" when it has none."""
-    shown = _run(["cat-file", "blob", f"{revision}:{path}"], branch.folder)
+    shown = try_git(["cat-file", "blob", f"{revision}:{path}"], branch.folder)
     return shown.stdout if shown.returncode == 0 else ""
 
 
 def commit_of(branch: Branch, revision: str) -> str:
     """Return the commit (40 hex digits) that `revision` names."""
     arguments = ["rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"]
-    return _git(*arguments, folder=branch.folder, repository=branch.repository).strip()
+    return call_git(*arguments, folder=branch.folder, repository=branch.repository).strip()
 
 
 def commit(branch: Branch, files: list[str], message: str) -> bool:
     """Commit `files` on top of the checkout; return whether there was anything to commit."""
-    _git("add", "--force", "--", *files, folder=branch.folder, repository=branch.repository)
-    if _run(["diff", "--cached", "--quiet"], branch.folder).returncode == 0:
+    call_git("add", "--force", "--", *files, folder=branch.folder, repository=branch.repository)
+    if try_git(["diff", "--cached", "--quiet"], branch.folder).returncode == 0:
         return False
     arguments = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", message]
-    _git(*_identity(), *arguments, folder=branch.folder, repository=branch.repository)
+    call_git(*_identity(), *arguments, folder=branch.folder, repository=branch.repository)
     return True
 
 
@@ -110,7 +112,7 @@ def push_with_tag(branch: Branch, tag: str, message: str) -> bool:
         StorageError: The disk of the repository is full.
     """
     arguments = ["tag", "--annotate", "--no-sign", "--message", message, tag, "HEAD"]
-    _git(*_identity(), *arguments, folder=branch.folder, repository=branch.repository)
+    call_git(*_identity(), *arguments, folder=branch.folder, repository=branch.repository)
     refs = [f"HEAD:refs/heads/{branch.name}", f"refs/tags/{tag}"]
     problem = _push(branch, "--atomic", *refs)
     if "does not support --atomic" in problem:
@@ -125,7 +127,7 @@ def push_with_tag(branch: Branch, tag: str, message: str) -> bool:
 
 def _push(branch: Branch, *arguments: str) -> str:
     """Return what git said of a push that failed, "" when it did not."""
-    done = _run(
+    done = try_git(
         ["push", "--porcelain", "--no-verify", branch.repository, *arguments],
         branch.folder,
         repository=branch.repository,

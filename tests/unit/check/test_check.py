@@ -28,6 +28,7 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
         ({"config": {"evaluation": {"minimum": {"auc": 0.5}}}}, "evaluation"),
         ({"config": {}, "task": "binry"}, "Did you mean 'binary'"),
         ({"config": {}, "epochs": -1}, "epochs=-1"),
+        ({"config": {}, "push_to": "/data/o'hara.git"}, "push_to=.* holds a quotation mark"),
         ({"config": {}, "model_name": "a/b"}, "'a/b' cannot name a registered model"),
     ],
 )
