@@ -36,6 +36,8 @@ build: $(READY)  ## Compile every pipeline and component to build/.
 
 bench: $(READY)  ## Measure; see benchmarks/README.md.
 	$(BIN)/python benchmarks/pipeline_overhead.py
+	$(BIN)/python benchmarks/pull.py
+	$(BIN)/python benchmarks/validate.py
 
 golden: $(READY)  ## Accept what compiles now: rewrite golden files and component READMEs.
 	$(BIN)/python compile.py --update

@@ -4,6 +4,7 @@ from ropewalk.components.check.component import check_config
 from ropewalk.components.evaluate.component import evaluate_model
 from ropewalk.components.preprocess.component import preprocess_table
 from ropewalk.components.pull.component import pull_data
+from ropewalk.components.push.component import push_data
 from ropewalk.components.register.component import register_model
 from ropewalk.components.report.component import report_run
 from ropewalk.components.train.component import train_model
@@ -14,6 +15,7 @@ __all__ = [
     "evaluate_model",
     "preprocess_table",
     "pull_data",
+    "push_data",
     "register_model",
     "report_run",
     "train_model",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,38 @@ def report(tmp_path: Path) -> Path:
     """The HTML page of an evaluation."""
     (tmp_path / "report.html").write_text("<html>Evaluation</html>", encoding="utf-8")
     return tmp_path / "report.html"
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    author = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+    subprocess.run(["git", "-C", folder, *author, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def hub_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with DVC initialised, with a remote named by an absolute path that `hub` fills in."""
+    from dvc.repo import Repo
+
+    folder = tmp_path_factory.mktemp("hub") / "work"
+    folder.mkdir()
+    _git(folder, "init", "--quiet", "--initial-branch=main")
+    with Repo.init(str(folder)):
+        pass
+    (folder / "README.md").write_text("Data\n")
+    return folder
+
+
+@pytest.fixture
+def hub(hub_template: Path, tmp_path: Path) -> Path:
+    """A bare repository `hub.git` whose default DVC remote is the folder `store` beside it."""
+    work = tmp_path / "work"
+    shutil.copytree(hub_template, work)
+    (tmp_path / "store").mkdir()
+    (work / ".dvc" / "config").write_text(f"[core]\n    remote = s\n['remote \"s\"']\n    url = {tmp_path / 'store'}\n")
+    _git(work, "add", "--all")
+    _git(work, "commit", "--quiet", "-m", "Start")
+    _git(tmp_path, "clone", "--quiet", "--bare", str(work), "hub.git")
+    return tmp_path / "hub.git"
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ SHARED = {
     "report",
     "tracking",
 }
-TOP = {"cli", "components", "launch", "pipelines"}
+TOP = {"cli", "components", "data_commands", "launch", "pipelines"}
 
 USES_FORMAT_OF = {
     "validation": {"data"},

@@ -15,6 +15,7 @@ def check_config(
     epochs: int = 0,
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
+    push_to: str = "",
 ) -> NamedTuple("Outputs", [("validation", dict), ("preprocess", dict), ("training", dict), ("evaluation", dict)]):
     """Refuse wrong settings before any work starts, and hand each step its own part of them.
 
@@ -25,6 +26,7 @@ def check_config(
         epochs: Most passes over the training rows; 0 has it chosen by the table's size.
         model_name: Name in the model registry.
         mlflow_tracking_uri: Where to record the model; empty for MLFLOW_TRACKING_URI, else the embedded store.
+        push_to: Where to version what is made, to refuse a URL that holds credentials.
 
     Returns:
         validation: Settings of validate_data.
@@ -35,6 +37,12 @@ def check_config(
     from ropewalk.check.check import check
 
     sections = check(
-        config, data=data, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri
+        config,
+        data=data,
+        task=task,
+        epochs=epochs,
+        model_name=model_name,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        push_to=push_to,
     )
     return tuple(sections[name] for name in ("validation", "preprocess", "training", "evaluation"))

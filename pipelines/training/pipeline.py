@@ -7,6 +7,7 @@ from ropewalk.components import (
     evaluate_model,
     preprocess_table,
     pull_data,
+    push_data,
     register_model,
     report_run,
     train_model,
@@ -27,6 +28,7 @@ def training(
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
     config: dict = {},
+    push_to: str = "",
 ) -> None:
     """Turn a versioned table into an evaluated model in a registry. Press start to try it on a bundled sample.
 
@@ -42,6 +44,7 @@ def training(
         model_name: Name under which the model is registered in MLflow.
         mlflow_tracking_uri: MLflow server, without credentials; empty for MLFLOW_TRACKING_URI, else a store on this machine.
         config: Further settings as JSON, per section, such as {"training": {"dropout": 0.3}, "preprocess": {"ignore": ["id"]}}.
+        push_to: Git and DVC repository that takes the splits and the model (with its preprocessor) as new versions under ropewalk/<model_name>; empty for none.
     """
     summary = report_run(
         pipeline="training",
@@ -56,6 +59,7 @@ def training(
             epochs=epochs,
             model_name=model_name,
             mlflow_tracking_uri=mlflow_tracking_uri,
+            push_to=push_to,
         )
         pulled = pull_data(source=data, path=data_path, revision=data_revision).after(checked)
         # A branch or a file may hold other bytes tomorrow: pulling is cheap, a stale table is not.
@@ -93,3 +97,8 @@ def training(
             run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
             mlflow_tracking_uri=mlflow_tracking_uri,
         )
+        with dsl.If(push_to != "", name="push"):
+            parts = [*(split.outputs[name] for name in ("train", "validation", "test")), trained.outputs["model"]]
+            for part in parts:
+                # Whether the repository has these bytes already, only the repository knows.
+                push_data(artifact=part, repository=push_to, name=model_name).set_caching_options(False)

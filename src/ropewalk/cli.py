@@ -2,11 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ropewalk import __version__
+from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 
 if TYPE_CHECKING:
@@ -45,9 +47,13 @@ def cli() -> None:
       ropewalk run training --config @settings.json         settings of every step, as JSON
       ropewalk runs                                         what was run, and how it went
       ropewalk open                                         the report of the latest run, in a browser
+      ropewalk data ls REPOSITORY PATH                      the versions of a data set
 
     Runs are kept in .ropewalk in the current folder, or where ROPEWALK_HOME says.
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
+
+
+cli.add_command(data)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")
@@ -94,6 +100,32 @@ def open_report(*, run_id: str, only_print: bool) -> None:
     click.echo(report)
     if not only_print:
         click.launch(report.as_uri())
+
+
+@cli.group()
+def schema() -> None:
+    """Write schemas that validation enforces."""
+
+
+@schema.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="New file to write; without it the schema is printed.")
+def infer(*, data: Path, output: Path | None) -> None:
+    """Infer a schema from the table DATA: a file, a folder of files, or a raw-data artifact.
+
+    \b
+    Example:
+      ropewalk schema infer houses.csv --output houses.schema.yaml
+
+    Correct what was guessed and keep the file beside the table: every later run refuses data that break it.
+    """  # noqa: D301
+    from ropewalk.validation.schema_infer import infer_schema, write_schema
+
+    if output is None:
+        click.echo(infer_schema(data), nl=False)
+    else:
+        write_schema(data, output)
+        click.echo(output)
 
 
 def main() -> None:

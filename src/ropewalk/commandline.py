@@ -17,8 +17,23 @@ def run_command(function: Callable[..., Any], *, name: str) -> NoReturn:
     Flags, types, defaults and help come from the function's signature and docstring.
     Exit codes: 0 done, 1 a RopewalkError (its message on stderr), 2 wrong usage, 130 interrupted.
     """
+    _run(lambda prog: tyro.cli(function, prog=prog, config=(tyro.conf.OmitArgPrefixes,)), name)
+
+
+def run_commands(functions: dict[str, Callable[..., Any]], *, name: str, description: str) -> NoReturn:
+    """Do as `run_command` does with the one of `functions` that the command line names first."""
+    settings = (tyro.conf.OmitArgPrefixes,)
+    _run(
+        lambda prog: tyro.extras.subcommand_cli_from_dict(
+            functions, prog=prog, description=description, config=settings
+        ),
+        name,
+    )
+
+
+def _run(call: Callable[[str], Any], name: str) -> NoReturn:
     try:
-        result = tyro.cli(function, prog=f"python -m ropewalk.{name}", config=(tyro.conf.OmitArgPrefixes,))
+        result = call(f"python -m ropewalk.{name}")
     except RopewalkError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -3,10 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from ropewalk.artifacts import MODEL, SPLIT, read_artifact
+from ropewalk.data.pull import pull
 
 STEPS = [
     "check-config",
@@ -18,6 +22,7 @@ STEPS = [
     "register-model",
     "report-run",
 ]
+PUSHES = ["push-data", "push-data-2", "push-data-3", "push-data-4"]
 QUICK = ["--epochs", "2"]
 
 
@@ -26,7 +31,10 @@ def test_each_sample_becomes_a_registered_model_with_a_report(ropewalk, sample, 
     ended = ropewalk.call("run", "training", "--data", f"sample:{sample}", "--model-name", sample, *QUICK)
     assert ended.returncode == 0, ended.stdout
     record = ropewalk.record()
-    assert [(step["task"], step["state"]) for step in record["steps"]] == [(task, "succeeded") for task in STEPS]
+    ran = [step for step in record["steps"] if step["task"] not in PUSHES]
+    assert [(step["task"], step["state"]) for step in ran] == [(task, "succeeded") for task in STEPS]
+    assert {step["state"] for step in record["steps"] if step["task"] in PUSHES} == {"skipped"}
+    assert "push-data" not in ended.stdout
     assert metric in record["results"]["metrics"]
     assert record["results"]["model"]["model_name"] == sample
     assert record["results"]["model"]["version"] == "1"
@@ -36,6 +44,32 @@ def test_each_sample_becomes_a_registered_model_with_a_report(ropewalk, sample, 
     assert "<html" in report.read_text(encoding="utf-8")
     for shown in (f"{sample} version 1", metric, "mlflow ui --backend-store-uri", "verdict"):
         assert shown in ended.stdout
+
+
+def test_splits_and_model_are_pushed_into_a_repository_once_and_come_back_whole(ropewalk, hub, tmp_path):
+    arguments = ("run", "training", "--push-to", str(hub), "--model-name", "Wing 7", "--data", "sample:wine", *QUICK)
+    ended = ropewalk.call(*arguments)
+    assert ended.returncode == 0, ended.stdout
+    parts = ["model", "test", "train", "validation"]
+    states = {step["task"]: step["state"] for step in ropewalk.record()["steps"]}
+    assert [states[task] for task in PUSHES] == ["succeeded"] * 4
+    tags = subprocess.run(["git", "-C", hub, "tag"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert tags == [f"wing-7/{part}@v1.0.0" for part in parts]
+    artifacts = ropewalk.folders()[0] / "artifacts"
+    made = {"model": artifacts / "train-model" / "model"}
+    made |= {part: artifacts / "preprocess-table" / part for part in parts[1:]}
+    for part in parts:
+        pull(str(hub), path=f"ropewalk/wing-7/{part}", revision=f"wing-7/{part}@v1.0.0", output=tmp_path / part)
+        kind = MODEL if part == "model" else SPLIT
+        assert read_artifact(tmp_path / part / "data", kind).digest == read_artifact(made[part], kind).digest
+
+
+def test_a_repository_with_a_password_in_its_url_is_refused_before_anything_starts(ropewalk):
+    ended = ropewalk.call("run", "training", "--push-to", "https://me:secret@example.invalid/data.git")
+    assert ended.returncode == 1
+    assert "holds a user name, password or token" in ended.stderr
+    assert "secret" not in ended.stderr + ended.stdout
+    assert ropewalk.folders() == []
 
 
 def test_a_typo_in_the_config_is_refused_at_once(ropewalk):

@@ -14,6 +14,7 @@ def main(
     epochs: int = 0,
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
+    push_to: str = "",
 ) -> dict[str, dict[str, object]]:
     """Check a pipeline's settings, and print each step's part of them.
 
@@ -24,13 +25,20 @@ def main(
         epochs: Most passes over the training rows; 0: chosen by the table's size.
         model_name: Name in the model registry.
         mlflow_tracking_uri: Where to record the model; empty: $MLFLOW_TRACKING_URI, else the embedded store.
+        push_to: Git and DVC repository that takes what is made; empty: none.
     """
     try:
         sections = json.loads(config)
     except json.JSONDecodeError as error:
         raise ConfigError(f"--config is no JSON: {error}. Found: {config[:80]}") from error
     return check(
-        sections, data=data, task=task, epochs=epochs, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri
+        sections,
+        data=data,
+        task=task,
+        epochs=epochs,
+        model_name=model_name,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        push_to=push_to,
     )
 
 

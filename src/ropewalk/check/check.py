@@ -31,6 +31,7 @@ def check(
     epochs: int = 0,
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
+    push_to: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Return the settings of each section in SECTIONS, all of them checked.
 
@@ -41,10 +42,11 @@ def check(
         epochs: Most passes over the training rows; 0: chosen by the table's size.
         model_name: Name in the model registry.
         mlflow_tracking_uri: Where to record the model; empty: $MLFLOW_TRACKING_URI, else the embedded store.
+        push_to: Git and DVC repository that takes what is made; empty: none.
 
     Raises:
         ConfigError: Names every setting that is unknown or has a wrong value.
-        SourceError: The URL of the data holds credentials.
+        SourceError: The URL of the data, or of the repository to push to, holds credentials.
         TrackingError: There is no place to record the model in.
     """
     problems: list[str] = []
@@ -63,9 +65,13 @@ def check(
         problems.append(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
     if epochs < 0:
         problems.append(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    if "'" in push_to:
+        # kfp.local takes a condition on such a text for false and would skip the pushes without a word.
+        problems.append(f"push_to={push_to!r} holds a quotation mark: give the repository another name or place.")
     if problems:
         raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
     refuse_credentials(data)
+    refuse_credentials(push_to)
     check_model_name(model_name)
     tracking_uri(mlflow_tracking_uri)
     return {name: sections.get(name, {}) for name in SECTIONS}

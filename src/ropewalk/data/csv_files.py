@@ -5,8 +5,12 @@ import csv
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +29,7 @@ _BLOCK_BYTES = 16 * 2**20
 _HEAD_BYTES = 2**20
 _LONGEST_CELL = 2**27
 _FIRST_CELLS = 100
+_INTEGER, _FRACTION = pa.int64(), pa.float64()
 _OTHER_TYPES = [pa.bool_(), pa.timestamp("us"), pa.timestamp("us", "UTC")]
 _DECIMAL_COMMA = r"^[+-]?[0-9]+(,[0-9]+)?$"
 _LONGEST_INTEGER = 2**63
@@ -46,16 +51,130 @@ def read_csv(path: Path, *, name: str) -> pa.Table:
         DataError: The file is empty, ragged, cut off or not UTF-8, or its columns lack names of their own.
     """
     csv.field_size_limit(_LONGEST_CELL)
-    try:
+    with _whole_gzip(name):
         quotes = _count_quotes(path, name)
         header, delimiter = _read_header(path, name)
         table = _read_as_text(path, name, header, delimiter)
         if quotes % 2:
             _explain_rows(path, name, header, delimiter)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{name} is not a whole gzip file ({error}). Copy or compress it again.") from error
     columns = [_convert(column, decimal_comma=delimiter == ";") for column in table.columns]
     return pa.table(columns, names=header)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvScan:
+    """What a first pass over a CSV file found; `stream_csv` needs it for the second."""
+
+    path: Path
+    name: str
+    delimiter: str
+    rows: int
+    """Rows, without the line of column names."""
+    columns: tuple["_Cells", ...] = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with the types that `read_csv` gives them."""
+        return pa.schema({column.name: column.kind for column in self.columns})
+
+
+def scan_csv(path: Path, *, name: str) -> CsvScan:
+    """Return what one pass over the file tells: number of rows, and for each column the type that fits every cell.
+
+    The types are those of `read_csv`; memory does not grow with the file.
+
+    Raises:
+        DataError: As `read_csv` does.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    with _whole_gzip(name):
+        quotes = _count_quotes(path, name)
+        header, delimiter = _read_header(path, name)
+        columns = tuple(_Cells(column, decimal_comma=delimiter == ";") for column in header)
+        rows = 0
+        for batch in _stream_as_text(path, name, header, delimiter):
+            rows += batch.num_rows
+            for column, cells in zip(columns, batch.columns, strict=True):
+                column.add(cells)
+        if quotes % 2:
+            _explain_rows(path, name, header, delimiter)
+    return CsvScan(path=path, name=name, delimiter=delimiter, rows=rows, columns=columns)
+
+
+def stream_csv(scan: CsvScan) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a scanned file, a block at a time, as `read_csv` would return them.
+
+    Raises:
+        DataError: The file has changed since it was scanned.
+    """
+    header = [column.name for column in scan.columns]
+    with _whole_gzip(scan.name):
+        for batch in _stream_as_text(scan.path, scan.name, header, scan.delimiter):
+            columns = [column.convert(cells) for column, cells in zip(scan.columns, batch.columns, strict=True)]
+            yield pa.record_batch(columns, names=header)
+
+
+class _Cells:
+    """Which types fit every cell of a column that was seen so far."""
+
+    def __init__(self, name: str, *, decimal_comma: bool) -> None:
+        self.name = name
+        self._fits = {_INTEGER, _FRACTION, *_OTHER_TYPES}
+        self._decimal_comma = decimal_comma
+        self._empty = True
+        self._leading_zero = False
+        self._only_digits = True
+        self._largest = 0.0
+
+    def add(self, cells: pa.Array) -> None:
+        if cells.null_count == len(cells):
+            return
+        self._empty = False
+        trimmed = pc.ascii_trim_whitespace(cells)
+        for kind in tuple(self._fits):
+            converted = _cast(trimmed, kind)
+            if converted is None:
+                self._fits.discard(kind)
+            elif kind == _FRACTION:
+                self._largest = max(self._largest, pc.max(pc.abs(converted)).as_py())
+        self._decimal_comma = self._decimal_comma and _all_match(trimmed, _DECIMAL_COMMA)
+        if self._is_number:
+            self._leading_zero = self._leading_zero or _any_match(trimmed, _LEADING_ZERO)
+            self._only_digits = self._only_digits and _all_match(trimmed, _DIGITS)
+
+    @property
+    def _is_number(self) -> bool:
+        return _FRACTION in self._fits or self._decimal_comma
+
+    @property
+    def kind(self) -> pa.DataType:
+        """The first type that fits, as `_convert` chooses it."""
+        if self._empty:
+            return pa.null()
+        if self._is_number:
+            too_long = _INTEGER not in self._fits and self._largest >= _LONGEST_INTEGER
+            if self._leading_zero or (too_long and self._only_digits):
+                return pa.string()
+            return _INTEGER if _INTEGER in self._fits else _FRACTION
+        return next((kind for kind in _OTHER_TYPES if kind in self._fits), pa.string())
+
+    def convert(self, cells: pa.Array) -> pa.Array:
+        if pa.types.is_null(self.kind):
+            return pa.nulls(len(cells))
+        if pa.types.is_string(self.kind):
+            return cells
+        trimmed = pc.ascii_trim_whitespace(cells)
+        if self._decimal_comma and _FRACTION not in self._fits:
+            trimmed = pc.replace_substring(trimmed, ",", ".")
+        return pc.cast(trimmed, self.kind)
+
+
+@contextmanager
+def _whole_gzip(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{name} is not a whole gzip file ({error}). Copy or compress it again.") from error
 
 
 def _count_quotes(path: Path, name: str) -> int:
@@ -131,21 +250,38 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_as_text(path: Path, name: str, header: list[str], delimiter: str) -> pa.Table:
+def _stream_as_text(path: Path, name: str, header: list[str], delimiter: str) -> Iterator[pa.RecordBatch]:
     try:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), null_values=MISSING, strings_can_be_null=True
-            ),
-        )
+        with arrow_csv.open_csv(path, **_options(header, delimiter)) as reader:
+            _check_names(reader.schema.names, header, name)
+            yield from reader
     except (pa.ArrowInvalid, OSError) as error:
         _explain_rows(path, name, header, delimiter)
         raise DataError(f"{name} cannot be read as CSV ({error}). Write it again.") from error
-    if table.column_names != header:
+
+
+def _options(header: list[str], delimiter: str) -> dict[str, Any]:
+    return {
+        "read_options": arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
+        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        "convert_options": arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()), null_values=MISSING, strings_can_be_null=True
+        ),
+    }
+
+
+def _check_names(found: list[str], header: list[str], name: str) -> None:
+    if found != header:
         raise DataError(f"{name}: the first line cannot be split into column names: {header[:10]}. Simplify it.")
+
+
+def _read_as_text(path: Path, name: str, header: list[str], delimiter: str) -> pa.Table:
+    try:
+        table = arrow_csv.read_csv(path, **_options(header, delimiter))
+    except (pa.ArrowInvalid, OSError) as error:
+        _explain_rows(path, name, header, delimiter)
+        raise DataError(f"{name} cannot be read as CSV ({error}). Write it again.") from error
+    _check_names(table.column_names, header, name)
     return table
 
 

@@ -1,136 +1,166 @@
 """Fetches DVC-tracked files for a Git checkout and verifies each against DVC's record, which DVC itself does not."""
 
+import json
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dvc.api import DVCFileSystem
 from dvc.config import Config
 from dvc.exceptions import DvcException
-from dvc_data.hashfile.hash import file_md5
-from dvc_data.hashfile.hash_info import HashInfo
-from dvc_data.hashfile.tree import Tree
-from dvc_data.index import DataIndexDirError
+from dvc.repo import Repo
 
-from ropewalk.errors import DataError, SourceError, nearest
+from ropewalk.data.sources import Source, open_source
+from ropewalk.data.transfer import Transfer, Wanted
+from ropewalk.errors import DataError, SourceError
 
 logging.getLogger("dvc").setLevel(logging.ERROR)
-_HASHES = ("md5", "md5-dos2unix")
+_OID = re.compile(r"^[0-9a-f]{32}(\.dir)?$")
+_KINDS = ("md5", "md5-dos2unix")
 
 
-def tracked_by_dvc(root: Path) -> list[str]:
-    """Return the paths (relative to `root`) of the files and folders that DVC tracks there."""
-    with _open(root, "the data", None) as files:
-        return sorted(Path(out.fs_path).relative_to(root).as_posix() for out in files.repo.index.outs)
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """A file or folder that DVC tracks."""
+
+    path: PurePosixPath
+    """Relative to the Git repository's root."""
+    oid: str
+    """The recorded hash (hex), with ".dir" behind it for a folder; "" when none is recorded."""
+    kind: str
+    """ "md5", or "md5-dos2unix" before DVC 3."""
+    remote: str
+    """The name of the DVC remote that has it; "" is the default one."""
+    bytes: int | None
+    """Its size as recorded."""
 
 
-def fetch(root: Path, path: str, *, origin: Path | None, destination: Path) -> str:
-    """Put `path` into the new folder `destination`, every byte checked, and return DVC's hash of it: "md5:<hex>".
+@dataclass(frozen=True, kw_only=True)
+class DvcFiles:
+    """What DVC tracks in one checked-out repository, and where the bytes are."""
 
-    A file comes under its own name, a folder as what it contains. The hash is "" for a folder that DVC does not
-    track as one piece.
+    root: PurePosixPath
+    """Relative to the Git repository's root."""
+    tracked: list[Tracked]
+    config: Any
+    """The settings of the DVC repository."""
+
+    def open_source(self, tracked: Tracked, about: PurePosixPath) -> Source:
+        """Return where the bytes of `tracked` are; messages tell of `about`.
+
+        Raises:
+            SourceError: There is no such remote, or it is of a kind that cannot be read here.
+        """
+        name = tracked.remote or self.config["core"].get("remote")
+        missing = f"DVC tracks {about}, but {_why_missing(self.config, name)}"
+        if not name or name not in self.config["remote"]:
+            raise SourceError(missing)
+        with _dvc_errors(str(about)):
+            return open_source(self.config, name, missing)
+
+
+def read(checkout: Path, root: PurePosixPath, *, origin: Path | None) -> DvcFiles:
+    """Return what DVC tracks below the folder `root` of a checkout.
 
     Args:
-        root: A DVC repository, checked out.
-        path: A file or folder in it that DVC tracks, or a folder with such files.
+        checkout: A Git repository with at least the files that DVC reads (see `git`).
+        root: The DVC repository in it.
         origin: The folder on this machine that `root` was cloned from: its remotes may be relative to it.
-        destination: The folder to make.
 
     Raises:
-        SourceError: DVC does not track the path, or its remote does not have the bytes.
-        DataError: The remote has other bytes than those that were recorded.
+        SourceError: DVC's own files cannot be read.
+        DataError: One of them tracks something outside of the repository.
     """
-    with _open(root, path, origin) as files:
-        _check_listings(files, root, path)
-        info = _info(files, path)
-        if info["type"] == "directory":
-            records = files.find(f"/{path}", detail=True)
-            files.get(f"/{path}", str(destination), recursive=True)
-            for name, record in records.items():
-                _verify(record, destination / name.removeprefix(f"/{path}/"), name)
-        else:
-            file = destination / Path(path).name
-            files.get_file(f"/{path}", str(file))
-            _verify(info, file, path)
-        return next((f"md5:{info[name]}" for name in _HASHES if name in info), "")
+    with tempfile.TemporaryDirectory(prefix="ropewalk-dvc-") as scratch, _dvc_errors("the data"):
+        config = _remotes(origin)
+        config["core"] = config.get("core", {}) | {"site_cache_dir": scratch, "analytics": False}
+        config["cache"] = {"dir": scratch}
+        with Repo(str(checkout / root), config=config) as repo:
+            tracked = [_tracked(out, checkout) for out in repo.index.outs if out.use_cache]
+            return DvcFiles(root=root, tracked=tracked, config=repo.config)
 
 
-def _info(files: DVCFileSystem, path: str) -> dict[str, Any]:
+def list_folder(tracked: Tracked, transfer: Transfer) -> dict[PurePosixPath, str]:
+    """Return the recorded hashes (hex) of the files of a tracked folder, by their paths in it.
+
+    Raises:
+        SourceError: The remote does not have the list.
+        DataError: The list was altered, or leads out of the folder.
+    """
+    shown = f"the list of files of {tracked.path}"
+    listing = transfer.read(Wanted(name="", shown=shown, oid=tracked.oid, kind=tracked.kind))
     try:
-        return dict(files.info(f"/{path}"))
-    except FileNotFoundError as error:
-        tracked = [name.lstrip("/") for name in files.find("/")]
-        raise SourceError(f"{path} is not tracked by Git or DVC.{nearest(path, tracked)}") from error
+        entries = {PurePosixPath(entry["relpath"]): (entry["relpath"], entry["md5"]) for entry in json.loads(listing)}
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"DVC's list of the files of {tracked.path} cannot be read ({error!r}). Do not use it."
+        ) from error
+    for path, (written, oid) in entries.items():
+        if path.is_absolute() or ".." in path.parts or path.as_posix() != written or not path.parts or "\0" in written:
+            raise DataError(f"DVC's list of the files of {tracked.path} leads out of it: {written!r}. Do not use it.")
+        check_oid(oid, f"{tracked.path}/{path}")
+    both = {parent for path in entries for parent in path.parents} & entries.keys()
+    if both:
+        raise DataError(
+            f"DVC's list of the files of {tracked.path} has {both.pop()} as file and folder. Do not use it."
+        )
+    return {path: oid for path, (_, oid) in entries.items()}
 
 
-def _check_listings(files: DVCFileSystem, root: Path, path: str) -> None:
-    """Check the list of files of each tracked folder that contains `path` or lies in it, before it is followed."""
-    for out in files.repo.index.outs:
-        folder = Path(out.fs_path).relative_to(root)
-        related = folder.is_relative_to(path) or Path(path).is_relative_to(folder)
-        if out.hash_info.isdir and related:
-            _check_listing(files, folder, out.hash_info.value)
+def check_oid(oid: str, name: str) -> None:
+    """Refuse a recorded hash that is none: it would be taken for a part of a path.
+
+    Raises:
+        SourceError: There is no record.
+        DataError: It is not an MD5.
+    """
+    if not oid:
+        raise SourceError(
+            f"{name}: DVC's record has no MD5, so the bytes cannot be proven. Track it with `dvc add`, or run "
+            "`dvc commit` and commit dvc.lock."
+        )
+    if not _OID.match(oid):
+        raise DataError(f"{name}: DVC's record has {oid!r}, which is not an MD5. Track it again with `dvc add`.")
 
 
-def _check_listing(files: DVCFileSystem, folder: Path, recorded: str) -> None:
-    tree = Tree()  # type: ignore[no-untyped-call]
-    for key, entry in files.repo.index.data["repo"].iteritems(folder.parts):
-        inside = key[len(folder.parts) :]
-        if any(part in {"", ".", ".."} or "/" in part for part in inside):
-            raise DataError(f"DVC's list of the files of {folder} leads out of it: {'/'.join(inside)}. Do not use it.")
-        if inside and entry.hash_info:
-            tree.add(inside, None, HashInfo(entry.hash_info.name, entry.hash_info.value))
-    tree.digest()
-    if tree.hash_info.value != recorded:
-        raise DataError(_altered(f"the list of files of {folder}", tree.hash_info.value, recorded))
-
-
-def _verify(record: dict[str, Any], file: Path, name: str) -> None:
-    if "fs_info" in record:
-        return  # tracked by Git, which checks its own objects
-    kind = next((hash_name for hash_name in _HASHES if record.get(hash_name)), None)
-    if kind is None:
-        raise SourceError(f"{name}: DVC's record has no MD5, so the bytes cannot be proven. Track it with `dvc add`.")
-    found = file_md5(str(file), name=kind)
-    if found != record[kind]:
-        raise DataError(_altered(name.lstrip("/"), found, record[kind]))
-
-
-def _altered(what: str, found: str | None, recorded: str) -> str:
-    return (
-        f"The DVC remote has other bytes for {what} than were recorded: its MD5 is {found}, the record says "
-        f"{recorded}. Push it again from a copy that `dvc status` finds unchanged."
+def _tracked(out: Any, checkout: Path) -> Tracked:
+    record = Path(out.stage.path_in_repo).as_posix()
+    if out.protocol != "local" or not Path(out.fs_path).is_relative_to(out.repo.root_dir):
+        raise DataError(
+            f"{record} tracks {out.def_path!r}, which is outside of the repository. Track a file inside of it instead."
+        )
+    info = out.hash_info
+    oid = str(info.value) if info and info.name in _KINDS else ""
+    return Tracked(
+        path=PurePosixPath(Path(out.fs_path).relative_to(checkout).as_posix()),
+        oid=oid,
+        kind=info.name if oid else "md5",
+        remote=out.remote or "",
+        bytes=out.meta.size,
     )
 
 
 @contextmanager
-def _open(root: Path, path: str, origin: Path | None) -> Iterator[DVCFileSystem]:
-    """Yield the files of `root`; what goes wrong with them is told of `path`."""
-    with tempfile.TemporaryDirectory(prefix="ropewalk-dvc-") as scratch:
-        config = _remotes(origin)
-        config["core"] = config.get("core", {}) | {"site_cache_dir": scratch, "analytics": False}
-        config["cache"] = {"dir": scratch, "type": "copy"}
-        files = DVCFileSystem(str(root), config=config)
-        try:
-            yield files
-        except (FileNotFoundError, DataIndexDirError) as error:
-            raise SourceError(f"DVC tracks {path}, but {_why_missing(files.repo.config)}") from error
-        except ImportError as error:
-            raise SourceError(f"The DVC remote of {path} cannot be read here: {error}.") from error
-        except DvcException as error:
-            raise SourceError(f"DVC cannot read {path}: {error}. Check the repository's DVC configuration.") from error
-        finally:
-            files.close()
+def _dvc_errors(path: str) -> Iterator[None]:
+    """Tell what goes wrong in DVC of `path`."""
+    try:
+        yield
+    except ImportError as error:
+        raise SourceError(f"The DVC remote of {path} cannot be read here: {error}.") from error
+    except DvcException as error:
+        raise SourceError(f"DVC cannot read {path}: {error}. Check the repository's DVC configuration.") from error
 
 
-def _why_missing(config: Any) -> str:
-    name = config["core"].get("remote")
+def _why_missing(config: Any, name: str | None) -> str:
     if not name:
         return "the repository has no default remote. Set one with `dvc remote add --default`, then `dvc push`."
-    url = str(config["remote"].get(name, {}).get("url", ""))
+    if name not in config["remote"]:
+        return f"the repository has no remote {name!r}. Add it with `dvc remote add`, then `dvc push`."
+    url = str(config["remote"][name].get("url", ""))
     if "://" not in url and not Path(url).exists():
         return f"its remote {name!r} is the folder {url}, which this machine does not have. Use one that it can reach."
     return f"its remote {name!r} does not have the bytes or cannot be reached. Run `dvc push` where they are."

@@ -1,15 +1,17 @@
 """Copies a file or folder that is not in version control, and names its content by a hash."""
 
+import fnmatch
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from ropewalk.artifacts import file_sha256
 from ropewalk.errors import SourceError, nearest
 
 
-def copy_plain(source: Path, destination: Path) -> str:
-    """Copy the file `source`, or all files of the folder `source`, into `destination` and return "sha256:<hex>".
+def plain_files(source: Path, pattern: str) -> dict[str, Path]:
+    """Return the file `source`, or the files of the folder `source` that `pattern` ("" is all) allows, by name.
 
     Links inside a folder are followed as long as they stay in it.
 
@@ -21,6 +23,23 @@ def copy_plain(source: Path, destination: Path) -> str:
     files = {source.name: source} if source.is_file() else _files_of(source)
     if not files:
         raise SourceError(f"The folder {source} has no files.")
+    matching = {name: file for name, file in files.items() if not pattern or fnmatch.fnmatchcase(name, pattern)}
+    if not matching:
+        raise SourceError(f"No file of {source} matches the pattern {pattern!r}. It has {', '.join([*files][:20])}.")
+    return matching
+
+
+def copy_plain(source: Path, destination: Path) -> str:
+    """Copy the file `source`, or all files of the folder `source`, into `destination` and return "sha256:<hex>".
+
+    Raises:
+        SourceError: There is nothing at `source`, or a link leads out of it.
+    """
+    return copy_files(plain_files(source, ""), destination)
+
+
+def copy_files(files: Mapping[str, Path], destination: Path) -> str:
+    """Copy files into `destination` under their names and return "sha256:<hex>" of them."""
     for name, file in files.items():
         copy = destination / name
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,15 @@
 """Reads the table in a raw-data artifact: CSV or Parquet, one file or many, as simple Arrow types."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ropewalk.data.csv_files import read_csv
+from ropewalk.data.csv_files import CsvScan, read_csv, scan_csv, stream_csv
 from ropewalk.errors import DataError
 
 FOLDER = "data"
@@ -15,6 +17,8 @@ FOLDER = "data"
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 TABLE_ENDINGS = CSV_ENDINGS + PARQUET_ENDINGS
+
+_BATCH_ROWS = 2**17
 
 
 def read_table(raw: Path) -> pa.Table:
@@ -34,6 +38,91 @@ def read_table(raw: Path) -> pa.Table:
     if whole.num_rows == 0:
         raise DataError(f"{', '.join(tables)}: there are column names ({', '.join(schema.names[:10])}) but no rows.")
     return whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableStream:
+    """A table that is read a batch at a time, as often as wanted, in memory that does not grow with it."""
+
+    schema: pa.Schema
+    """Columns and types, those of `read_table`."""
+    rows: int
+    """Rows of all files."""
+    files: tuple["CsvScan | _ParquetFile", ...]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order, up to some 100,000 at a time.
+
+        Raises:
+            DataError: A file is broken; names it.
+        """
+        for file in self.files:
+            for batch in _batches(file):
+                columns = [_simplify_array(batch.column(field.name), field.type) for field in self.schema]
+                for first in range(0, batch.num_rows, _BATCH_ROWS):
+                    yield pa.record_batch(columns, schema=self.schema).slice(first, _BATCH_ROWS)
+
+
+def open_table(raw: Path) -> TableStream:
+    """Return the table of the raw-data artifact `raw` as a stream of the rows that `read_table` returns.
+
+    Raises:
+        DataError: As `read_table` does; a broken Parquet page is found only when it is read.
+    """
+    return open_files(raw / FOLDER)
+
+
+def open_files(path: Path) -> TableStream:
+    """Return the table in the file `path`, or in the files of the folder `path`, as a stream of rows.
+
+    Raises:
+        DataError: As `read_table` does.
+    """
+    folder, names = (path, table_names(path)) if path.is_dir() else (path.parent, [path.name])
+    if not all(map(is_table, names)):
+        raise DataError(f"{path.name} is no table. Readable are {', '.join(TABLE_ENDINGS)}.")
+    files = {name: _scan(folder / name, name) for name in names}
+    schema = _common_schema({name: _simple_schema(file.schema) for name, file in files.items()})
+    rows = sum(file.rows for file in files.values())
+    if rows == 0:
+        raise DataError(f"{', '.join(files)}: there are column names ({', '.join(schema.names[:10])}) but no rows.")
+    return TableStream(schema=schema, rows=rows, files=tuple(files.values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ParquetFile:
+    path: Path
+    name: str
+    rows: int
+    schema: pa.Schema
+
+
+def _scan(path: Path, name: str) -> CsvScan | _ParquetFile:
+    if name.lower().endswith(CSV_ENDINGS):
+        return scan_csv(path, name=name)
+    with _whole_parquet(name), pq.ParquetFile(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    _check_unique_names(schema.names, name)
+    return _ParquetFile(path=path, name=name, rows=rows, schema=schema)
+
+
+def _batches(file: CsvScan | _ParquetFile) -> Iterator[pa.RecordBatch]:
+    if isinstance(file, CsvScan):
+        yield from stream_csv(file)
+        return
+    with _whole_parquet(file.name), pq.ParquetFile(file.path) as parquet:
+        # One group after another: a reader of all keeps the bytes of each that it has read.
+        for group in range(parquet.num_row_groups):
+            yield from parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
+
+
+def _simple_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema({field.name: _simplify(pa.chunked_array([], field.type)).type for field in schema})
+
+
+def _simplify_array(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    simple = _simplify(pa.chunked_array([column])).cast(kind, safe=False)
+    return simple.chunk(0) if simple.num_chunks == 1 else simple.combine_chunks()
 
 
 def table_names(folder: Path) -> list[str]:
@@ -67,15 +156,24 @@ def _read_file(path: Path, name: str) -> pa.Table:
 
 
 def _read_parquet(path: Path, name: str) -> pa.Table:
+    with _whole_parquet(name), pq.ParquetFile(path) as file:
+        table = file.read()
+    _check_unique_names(table.column_names, name)
+    return table
+
+
+@contextmanager
+def _whole_parquet(name: str) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path) as file:
-            table = file.read()
+        yield
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name} is not a whole Parquet file ({error}). Copy or write it again.") from error
-    twice = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
+
+
+def _check_unique_names(names: Sequence[str], name: str) -> None:
+    twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
         raise DataError(f"{name}: several columns are named {', '.join(map(repr, twice))}. Rename or remove one.")
-    return table
 
 
 def _simplify(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -84,6 +182,8 @@ def _simplify(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return _simplify(column.cast(kind.value_type))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers = column.cast(pa.float64(), safe=False)
+        if not pc.any(pc.is_nan(numbers)).as_py():
+            return numbers
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     simple = _simple_type(kind)
     return column if simple is None else column.cast(simple, safe=False)

@@ -72,6 +72,8 @@ def _times(run: Run) -> Table:
     table = Table("step", "state", "seconds", box=None)
     table.columns[2].justify = "right"
     for step in run.steps:
+        if run.state == SUCCEEDED and step["state"] == steps.SKIPPED:
+            continue  # its condition did not hold: it was not asked for
         seconds = "" if step["seconds"] is None else f"{step['seconds']:.1f}"
         table.add_row(step["task"], Text(step["state"], style=STYLES.get(step["state"], "dim")), seconds)
     table.add_row(Text("whole run", style="bold"), Text(run.state, style=STYLES[run.state]), f"{run.seconds:.1f}")

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ropewalk.validation.findings import Finding, error, rows, warning
 from ropewalk.validation.profile import Profile
 
-_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _MOSTLY = 0.5
-_EXAMPLES = 3
 _IDENTIFIER_ROWS = 100
 
 
@@ -44,22 +40,15 @@ def _unusable(column: Profile) -> Finding:
 
 
 def _mixed(column: Profile) -> Finding | None:
-    if not pa.types.is_string(column.type) or column.distinct == 0:
+    if not pa.types.is_string(column.type) or not _MOSTLY * column.filled <= column.numbers < column.filled:
         return None
-    matches = pc.match_substring_regex(column.dictionary, _NUMBER)
-    is_number = np.asarray(matches.to_numpy(zero_copy_only=False), dtype=bool)
-    numbers = int(column.counts[is_number].sum())
-    filled = column.rows - column.nulls
-    if not _MOSTLY * filled <= numbers < filled:
-        return None
-    found = column.rows_of(~is_number, _EXAMPLES)
-    examples = ", ".join(f"{column.values[row - 1].as_py()!r} in row {row}" for row in found)
+    examples = ", ".join(f"{text!r} in row {row}" for row, text in column.other_texts)
     return error(
         "mixed types",
         column.name,
-        f"the column {column.name!r} mixes numbers and text: of its {filled:,} values {numbers:,} are numbers, the "
-        f"others are not, such as {examples} (row 1 follows the column names). Correct those, or leave them empty; if "
-        "the column holds categories, name it in validation.allow_mixed.",
+        f"the column {column.name!r} mixes numbers and text: of its {column.filled:,} values {column.numbers:,} are "
+        f"numbers, the others are not, such as {examples} (row 1 follows the column names). Correct those, or leave "
+        "them empty; if the column holds categories, name it in validation.allow_mixed.",
     )
 
 
@@ -73,15 +62,14 @@ def _infinite(column: Profile) -> Iterator[Finding]:
 
 
 def _tells_nothing(column: Profile) -> Iterator[Finding]:
-    filled = column.rows - column.nulls
-    if filled == 0:
+    if column.filled == 0:
         yield warning("empty", column.name, f"the column {column.name!r} has no value; it is left aside.")
     elif column.distinct == 1 and column.nulls == 0:
         only = column.most_frequent(1)[0][0]
         yield warning(
             "constant", column.name, f"the column {column.name!r} is {only!r} in every row; it is left aside."
         )
-    elif column.distinct == filled >= _IDENTIFIER_ROWS and _is_identifier(column):
+    elif is_identifier(column):
         yield warning(
             "identifier",
             column.name,
@@ -90,8 +78,10 @@ def _tells_nothing(column: Profile) -> Iterator[Finding]:
         )
 
 
-def _is_identifier(column: Profile) -> bool:
+def is_identifier(column: Profile) -> bool:
+    """Say whether the column is text that differs in every row, or counts the rows."""
+    if column.filled < _IDENTIFIER_ROWS or not column.all_differ:
+        return False
     if pa.types.is_string(column.type):
         return True
-    is_integer = pa.types.is_integer(column.type)
-    return bool(is_integer and column.finite.max() - column.finite.min() == column.distinct - 1)
+    return bool(pa.types.is_integer(column.type) and column.high - column.low == column.filled - 1)

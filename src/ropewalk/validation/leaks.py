@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ropewalk.validation.findings import Finding, rows, warning
+from ropewalk.validation.fingerprints import FingerprintSet
 from ropewalk.validation.profile import Profile
 from ropewalk.validation.target import BINARY, REGRESSION
 
@@ -21,6 +22,7 @@ def check_leaks(features: list[Profile], target: Profile, task: str) -> Iterator
     Those are: the same values; categories of which each goes with one class only; for two classes, a number that
     one threshold splits perfectly; for a regression, a number that is a straight line of the target.
     """
+    where = f" (seen in {rows(len(target.values))} spread over the table)" if target.is_sampled else ""
     for feature in features:
         if feature.is_simple and feature.distinct > 1:
             how = _how(feature, target, task)
@@ -28,8 +30,8 @@ def check_leaks(features: list[Profile], target: Profile, task: str) -> Iterator
                 yield warning(
                     "leak",
                     feature.name,
-                    f"the column {feature.name!r} gives the target {target.name!r} away: {how}. If it is not known "
-                    "before the outcome, remove it or name it in preprocess.ignore.",
+                    f"the column {feature.name!r} gives the target {target.name!r} away: {how}{where}. If it is not "
+                    "known before the outcome, remove it or name it in preprocess.ignore.",
                 )
 
 
@@ -69,11 +71,12 @@ def _splits(feature: Profile, target: Profile, both: NDArray[np.bool_]) -> bool:
 
 
 def _determines(feature: Profile, target: Profile, both: NDArray[np.bool_]) -> bool:
-    pairs = np.unique(feature.codes[both] * target.distinct + target.codes[both])
-    values = np.unique(pairs // target.distinct)
-    classes = np.unique(pairs % target.distinct)
-    often_enough = both.sum() >= _ROWS_PER_VALUE * len(values)
-    return bool(len(pairs) == len(values) and len(classes) > 1 and often_enough)
+    values = np.count_nonzero(np.bincount(feature.codes[both]))
+    classes = np.count_nonzero(np.bincount(target.codes[both]))
+    if classes < 2 or both.sum() < _ROWS_PER_VALUE * values:
+        return False
+    pairs = np.sort(feature.codes[both] * len(target.dictionary) + target.codes[both])
+    return bool(1 + np.count_nonzero(np.diff(pairs)) == values)
 
 
 def _numbers(column: Profile) -> NDArray[np.float64]:
@@ -81,20 +84,14 @@ def _numbers(column: Profile) -> NDArray[np.float64]:
     return np.asarray(numbers, dtype=np.float64)
 
 
-def check_duplicates(profiles: list[Profile]) -> Iterator[Finding]:
-    """Yield a warning when rows are equal in every column."""
-    # A 64-bit hash per row: among a million rows two different ones collide once in 37 million tables.
-    hashes = np.zeros(profiles[0].rows, dtype=np.uint64)
-    for column in profiles:
-        if column.distinct == column.rows or not column.is_simple:
-            return
-        hashes = (hashes ^ column.codes.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        hashes ^= hashes >> np.uint64(32)
-    copies = len(hashes) - len(np.unique(hashes))
+def check_duplicates(fingerprints: FingerprintSet) -> Iterator[Finding]:
+    """Yield a warning when rows are equal in every column; the fingerprints are those of all rows."""
+    copies = fingerprints.repeats() * fingerprints.one_in
     if copies:
+        about = "about " if fingerprints.one_in > 1 else ""
         yield warning(
             "duplicates",
             "",
-            f"{rows(copies)} repeat earlier ones in every column. They weigh double; remove them if they came about by "
-            "mistake.",
+            f"{about}{rows(copies)} repeat earlier ones in every column. They weigh double; remove them if they came "
+            "about by mistake.",
         )

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ropewalk.artifacts import Manifest
-from ropewalk.report.blocks import Cell, CellValue, Fact, Facts, Section, Table, Text, Tone
+from ropewalk.report.blocks import Cell, CellValue, Fact, Facts, Plot, Plots, Section, Table, Text, Tone
 from ropewalk.report.format import count, number, percent, short, size
 from ropewalk.report.page import render_page
+from ropewalk.validation.drift import Shift
 from ropewalk.validation.findings import Finding
 from ropewalk.validation.profile import Profile
+from ropewalk.validation.rules import Broken, Rule
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_CLASSES = 12
 _TOP_VALUES = 3
+_MOST_PLOTS = 12
+_LONGEST_EXAMPLE = 80
 
 
 def render(
@@ -25,8 +28,23 @@ def render(
     target: Profile | None,
     task: str,
     reason: str,
+    demands: Sequence[Rule] = (),
+    broken: Sequence[Broken] = (),
+    shifts: Sequence[Shift] = (),
 ) -> str:
-    """Return the page as HTML: what was found, what the target is, and what each column holds."""
+    """Return the page as HTML: what was found, what the target is, and what each column holds.
+
+    Args:
+        manifest: That of the raw data.
+        profiles: Every column.
+        findings: What is wrong or odd.
+        target: The column to predict, if it is there.
+        task: The task, "" when it is not known.
+        reason: Why it is this task.
+        demands: Rules of the schema.
+        broken: Rules, of the schema or the settings, that some row breaks.
+        shifts: How columns differ from the reference.
+    """
     cells = sum(column.rows for column in profiles)
     missing = sum(column.nulls for column in profiles)
     place = [str(manifest.facts.get(name) or "") for name in ("source", "path", "revision")]
@@ -42,6 +60,9 @@ def render(
         ],
         sections=[
             _findings(findings),
+            *([_examples(broken)] if broken else []),
+            *([_schema(demands, broken)] if demands else []),
+            *([_reference(shifts)] if shifts else []),
             *([_target(target, task, reason)] if target and task else []),
             _columns(profiles, target),
             _source(manifest),
@@ -78,23 +99,101 @@ def _findings(findings: Sequence[Finding]) -> Section:
     return Section("Findings", [Table(["Result", "Column", "Check", "What was found"], rows)])
 
 
+def _examples(broken: Sequence[Broken]) -> Section:
+    rows: list[list[CellValue]] = [
+        [
+            ", ".join(found.rule.columns),
+            Cell(found.rule.name, tone="bad" if found.rule.severity == "error" else "warn"),
+            found.rule.demand,
+            f"{'about ' * found.about}{count(found.rows)}",
+            "; ".join(example[:_LONGEST_EXAMPLE] for example in found.examples),
+        ]
+        for found in broken
+    ]
+    headers = ["Column", "Rule", "What must hold", "Rows that break it", "The first of them"]
+    return Section("Broken rules", [Table(headers, rows, numeric=(3,))], note="Row 1 follows the column names.")
+
+
+def _schema(demands: Sequence[Rule], broken: Sequence[Broken]) -> Section:
+    rows_of = {id(found.rule): found.rows for found in broken}
+    rows: list[list[CellValue]] = [
+        [
+            ", ".join(rule.columns),
+            rule.name.removeprefix("schema: "),
+            rule.demand,
+            _verdict(rule, rows_of.get(id(rule), 0)),
+        ]
+        for rule in demands
+    ]
+    return Section("Schema", [Table(["Column", "Rule", "What must hold", "Result"], rows)])
+
+
+def _verdict(rule: Rule, rows: int) -> Cell:
+    if not rows:
+        return Cell("holds", tone="good")
+    return Cell(f"broken in {count(rows)}", tone="bad" if rule.severity == "error" else "warn")
+
+
+def _reference(shifts: Sequence[Shift]) -> Section:
+    ordered = sorted(shifts, key=lambda shift: (-(shift.psi or 0), -(shift.ks or 0)))
+    rows: list[list[CellValue]] = [
+        [
+            shift.now.name,
+            f"{percent(shift.before.nulls / shift.before.rows)} → {percent(shift.now.nulls / shift.now.rows)}",
+            _means(shift),
+            f"{len(shift.new):,} new, {len(shift.vanished):,} gone" if shift.new or shift.vanished else None,
+            None if shift.psi is None else f"{shift.psi:.3f}",
+            None if shift.ks is None else f"{shift.ks:.3f}",
+        ]
+        for shift in ordered
+    ]
+    headers = ["Column", "Missing", "Mean ± deviation", "Categories", "PSI", "KS distance"]
+    drawn = [shift for shift in ordered if shift.psi is not None][:_MOST_PLOTS]
+    sampled = max(shift.now.rows for shift in shifts) > max(len(shift.now.values) for shift in shifts)
+    note = "Reference → now. PSI is the population stability index over ten equal parts of the reference."
+    if sampled:
+        rows_used = count(len(shifts[0].now.values))
+        note += f" Distributions of numbers are those of {rows_used} rows spread evenly over the table."
+    return Section("Against the reference", [Table(headers, rows, numeric=(4, 5)), *_plots(drawn)], note=note)
+
+
+def _means(shift: Shift) -> str | None:
+    before, now = shift.before, shift.now
+    if now.mean is None or before.mean is None or now.deviation is None or before.deviation is None:
+        return None
+    return " → ".join(
+        f"{number(mean)} ± {number(spread)}"
+        for mean, spread in ((before.mean, before.deviation), (now.mean, now.deviation))
+    )
+
+
+def _plots(shifts: Sequence[Shift]) -> list[Plots]:
+    if not shifts:
+        return []
+    # Matplotlib takes half a second to load, which only a comparison pays.
+    from ropewalk.validation.drift_plots import draw_shift
+
+    caption = "Filled: the reference. Line or dark bars: now."
+    return [Plots([Plot(draw_shift(shift), caption, title=shift.now.name) for shift in shifts])]
+
+
 def _target(target: Profile, task: str, reason: str) -> Section:
     facts = Facts(
         [
             Fact("Column", target.name),
             Fact("Task", task, detail=reason),
-            Fact("Rows with a value", count(target.rows - target.nulls)),
+            Fact("Rows with a value", count(target.filled)),
         ]
     )
     if task == "regression":
         return Section("Target", [facts])
-    filled = max(target.rows - target.nulls, 1)
+    filled = max(target.filled, 1)
     rows: list[list[CellValue]] = [
         [name, rows_of_class, percent(rows_of_class / filled)]
         for name, rows_of_class in target.most_frequent(_MOST_CLASSES)
     ]
     more = f"; the {_MOST_CLASSES} largest are shown" if target.distinct > _MOST_CLASSES else ""
-    caption = f"{target.distinct:,} classes{more}"
+    caption = f"{target.distinct_text} classes{more}"
     return Section("Target", [facts, Table(["Class", "Rows", "Share"], rows, caption=caption, numeric=(1, 2))])
 
 
@@ -107,22 +206,19 @@ def _columns(profiles: Sequence[Profile], target: Profile | None) -> Section:
 def _column(column: Profile, *, is_target: bool) -> list[CellValue]:
     name = Cell(column.name, strong=True, detail="target") if is_target else column.name
     missing = percent(column.nulls / column.rows) if column.nulls else "0"
-    distinct = count(column.distinct) if column.is_simple else None
-    mean = number(float(column.finite.mean())) if len(column.finite) else None
+    distinct = column.distinct_text if column.is_simple else None
+    mean = None if column.mean is None else number(column.mean)
     return [name, str(column.type).partition("[")[0], missing, distinct, _range(column), mean, _shape(column)]
 
 
 def _range(column: Profile) -> str | None:
-    if len(column.finite):
-        low, high = float(column.finite.min()), float(column.finite.max())
-        if pa.types.is_integer(column.type):
-            # No separators: the numbers may be years.
-            return f"{low:.0f} to {high:.0f}"
-        return f"{low:.6g} to {high:.6g}"
-    if pa.types.is_timestamp(column.type) and column.distinct:
-        extent = pc.min_max(column.dictionary).as_py()
-        return f"{extent['min']:%Y-%m-%d} to {extent['max']:%Y-%m-%d}"
-    return None
+    if column.low is None:
+        return None
+    if pa.types.is_timestamp(column.type):
+        return f"{column.low:%Y-%m-%d} to {column.high:%Y-%m-%d}"
+    # No separators: the numbers may be years.
+    spec = ".0f" if pa.types.is_integer(column.type) else ".6g"
+    return f"{column.low:{spec}} to {column.high:{spec}}"
 
 
 def _shape(column: Profile) -> CellValue:

@@ -2,47 +2,87 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ropewalk.validation.chunk import Chunk, is_number, is_simple, is_text
+
+MOST_COUNTED = 10_000
+"""Of a table too large to keep, values that differ are counted up to this number."""
+
 _BINS = 12
+_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What is known of one column."""
+    """What is known of one column. Counts, extent and mean are those of all rows."""
 
     name: str
     """The column's name."""
+    type: pa.DataType
+    """Arrow type."""
+    rows: int
+    """Number of cells, missing ones too."""
+    nulls: int
+    """Number of missing cells."""
+    infinite: int = 0
+    """Number of cells that hold plus or minus infinity."""
+    low: Any = None
+    """Lowest finite number or first point in time; None without one, and for other types."""
+    high: Any = None
+    """Highest finite number or last point in time."""
+    mean: float | None = None
+    """Mean of the finite numbers."""
+    deviation: float | None = None
+    """Standard deviation of the finite numbers (divided by their count)."""
+    numbers: int = 0
+    """Of a text column: cells that hold a number."""
+    other_texts: tuple[tuple[int, str], ...] = ()
+    """Of a text column: row number and text of the first cells that hold none."""
+    counted: dict[Any, int] | None = field(default=None, repr=False)
+    """How often each value occurs in all rows; None when it was not counted to the end."""
     values: pa.Array = field(repr=False)
-    """Its cells."""
+    """Cells of rows spread evenly over the table; of a table that is small enough, all cells."""
     codes: NDArray[np.int64] = field(repr=False)
-    """Each cell as its place in `dictionary`, -1 where it is missing; empty for a type that is not simple."""
+    """Each of `values` as its place in `dictionary`, -1 where it is missing; empty for a type that is not simple."""
     dictionary: pa.Array = field(repr=False)
-    """The values that differ, in the order of first occurrence; empty for a type that is not simple."""
+    """The values that differ in `values`, in the order of first occurrence; empty for a type that is not simple."""
 
     @property
-    def type(self) -> pa.DataType:
-        """Arrow type."""
-        return self.values.type
+    def is_sampled(self) -> bool:
+        """Whether `values` are fewer than the rows."""
+        return len(self.values) < self.rows
 
     @property
-    def rows(self) -> int:
-        """Number of cells, missing ones too."""
-        return len(self.values)
-
-    @property
-    def nulls(self) -> int:
-        """Number of missing cells."""
-        return int(self.values.null_count)
+    def filled(self) -> int:
+        """Number of cells with a value."""
+        return self.rows - self.nulls
 
     @property
     def distinct(self) -> int:
-        """Number of values that differ, without missing."""
-        return len(self.dictionary)
+        """Number of values that differ, without missing; at least so many when they were not counted to the end."""
+        if not self.is_sampled:
+            return len(self.dictionary)
+        return max(len(self.dictionary), MOST_COUNTED + 1) if self.counted is None else len(self.counted)
+
+    @property
+    def distinct_text(self) -> str:
+        """`distinct` in words: "1,234" or "over 10,000"."""
+        uncounted = self.is_sampled and self.counted is None
+        return f"over {self.distinct - 1:,}" if uncounted else f"{self.distinct:,}"
+
+    @property
+    def all_differ(self) -> bool:
+        """Whether no value occurs twice; of a sampled column, among its sample."""
+        if self.is_sampled and self.counted is not None:
+            return len(self.counted) == self.filled
+        return len(self.dictionary) == int(len(self.values) - self.values.null_count)
 
     @property
     def is_simple(self) -> bool:
@@ -52,31 +92,29 @@ class Profile:
     @property
     def is_numeric(self) -> bool:
         """Whether it holds numbers."""
-        return bool(pa.types.is_integer(self.type) or pa.types.is_floating(self.type))
+        return is_number(self.type)
 
     @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """How often each value of `dictionary` occurs."""
-        return np.bincount(self.codes[self.codes >= 0], minlength=self.distinct)
+    def counts(self) -> dict[Any, int]:
+        """How often each value occurs, in the order of first occurrence; empty when it was not counted to the end."""
+        if self.is_sampled:
+            return self.counted or {}
+        counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.dictionary))
+        return dict(zip(self.dictionary.to_pylist(), counts.tolist(), strict=True))
 
     @cached_property
     def finite(self) -> NDArray[np.float64]:
-        """The finite numbers; empty for other types."""
+        """The finite numbers among `values`; empty for other types."""
         if not self.is_numeric:
             return np.empty(0)
         present = self.values.drop_null().cast(pa.float64(), safe=False)
         numbers: NDArray[np.float64] = present.to_numpy(zero_copy_only=False)
         return numbers[np.isfinite(numbers)]
 
-    @property
-    def infinite(self) -> int:
-        """Number of cells that hold plus or minus infinity."""
-        return self.rows - self.nulls - len(self.finite) if self.is_numeric else 0
-
     def most_frequent(self, most: int) -> list[tuple[str, int]]:
         """Return up to `most` values with their counts, the most frequent first."""
-        order = np.argsort(-self.counts, kind="stable")[:most]
-        return [(str(self.dictionary[int(place)].as_py()), int(self.counts[place])) for place in order]
+        ordered = sorted(self.counts.items(), key=lambda entry: -entry[1])
+        return [(str(value), count) for value, count in ordered[:most]]
 
     def histogram(self) -> list[int]:
         """Return the counts of the finite numbers in bins of equal width; empty without numbers."""
@@ -88,23 +126,121 @@ class Profile:
         bins = int(min(_BINS, self.finite.max() - self.finite.min() + 1)) if whole else _BINS
         return [int(count) for count in np.histogram(halves, bins=bins)[0]]
 
-    def rows_of(self, places: NDArray[np.bool_], most: int) -> list[int]:
-        """Return the numbers (from 1) of the first `most` rows whose value is one of `places` in the dictionary."""
-        chosen = np.append(places, False)[self.codes]
-        return [int(row) + 1 for row in np.flatnonzero(chosen)[:most]]
 
+class Profiler:
+    """Gathers a column's profile from its chunks, in memory that does not grow with their number."""
 
-def profile(name: str, column: pa.ChunkedArray) -> Profile:
-    """Return the profile of a column."""
-    values = column.combine_chunks()
-    if not is_simple(values.type):
-        return Profile(name=name, values=values, codes=np.empty(0, np.int64), dictionary=pa.array([]))
-    encoded = pc.dictionary_encode(values)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Profile(name=name, values=values, codes=codes, dictionary=encoded.dictionary)
+    def __init__(self, name: str, kind: pa.DataType, *, count_values: bool) -> None:
+        """Start with no rows.
 
+        Args:
+            name: The column's name.
+            kind: Its Arrow type.
+            count_values: Whether to count how often each value occurs; needless where the sample holds all rows.
+        """
+        self._name = name
+        self._type = kind
+        self._rows = self._nulls = self._infinite = self._finite = self._numbers = 0
+        self._low: Any = None
+        self._high: Any = None
+        self._mean = self._squares = 0.0
+        self._others: list[tuple[int, str]] = []
+        self._counts_values = count_values and is_simple(kind)
+        self._counted: dict[Any, int] | None = {} if self._counts_values else None
+        self._kept: list[pa.Array] = []
 
-def is_simple(kind: pa.DataType) -> bool:
-    """Say whether cells of this type can be learned from."""
-    checks = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_string)
-    return any(check(kind) for check in checks) or bool(pa.types.is_timestamp(kind))
+    @property
+    def repeats(self) -> bool:
+        """Whether values have occurred often so far."""
+        return self._counted is not None or not self._counts_values
+
+    def add(self, chunk: Chunk, places: NDArray[np.int64]) -> None:
+        """Add the next cells, of which those at `places` join the sample."""
+        values = chunk.values
+        self._rows += len(values)
+        self._nulls += values.null_count
+        self._kept.append(values if len(places) == len(values) else values.take(pa.array(places)))
+        if is_number(self._type):
+            self._add_numbers(chunk)
+        elif pa.types.is_timestamp(self._type):
+            self._widen(*chunk.span)
+        elif is_text(self._type):
+            self._add_texts(chunk)
+        if self._counted is not None:
+            self._count(chunk)
+
+    def _add_numbers(self, chunk: Chunk) -> None:
+        values = chunk.values
+        low, high = chunk.span
+        if low is None:
+            return
+        if low == -np.inf or high == np.inf:
+            finite = values.filter(pc.is_finite(values)).drop_null()
+            self._infinite += len(values) - values.null_count - len(finite)
+            values = finite
+            low, high = Chunk(finite, first_row=0).span
+        self._widen(low, high)
+        added = len(values) - values.null_count
+        if added == 0:
+            return
+        # Means and squared deviations of two parts joined: Chan, Golub and LeVeque, 1979.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.float64(pc.mean(values).as_py())
+            squares = np.float64(pc.variance(values).as_py()) * added
+            step, total = mean - self._mean, self._finite + added
+            self._squares += squares + step * step * (self._finite * added / total)
+            self._mean += step * added / total
+        self._finite = total
+
+    def _widen(self, low: Any, high: Any) -> None:
+        if low is not None:
+            self._low = low if self._low is None else min(self._low, low)
+            self._high = high if self._high is None else max(self._high, high)
+
+    def _add_texts(self, chunk: Chunk) -> None:
+        filled = len(chunk.values) - chunk.values.null_count
+        other = chunk.where(lambda texts: pc.invert(pc.match_substring_regex(texts, _NUMBER)))
+        if other is None:
+            self._numbers += filled
+            return
+        self._numbers += filled - other.true_count
+        if len(self._others) < _EXAMPLES:
+            self._others += chunk.numbered(other, _EXAMPLES - len(self._others))
+
+    def _count(self, chunk: Chunk) -> None:
+        assert self._counted is not None
+        found = pc.value_counts(chunk.encoded if chunk.repeats else chunk.values)
+        if len(found) > MOST_COUNTED:
+            self._counted = None
+            return
+        for value, count in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
+            if value is not None:
+                self._counted[value] = self._counted.get(value, 0) + count
+        if len(self._counted) > MOST_COUNTED:
+            self._counted = None
+
+    def profile(self) -> Profile:
+        """Return the profile of what was added."""
+        values = pa.concat_arrays(self._kept)
+        codes, dictionary = np.empty(0, np.int64), pa.array([])
+        if is_simple(self._type):
+            encoded = pc.dictionary_encode(values)
+            codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+            dictionary = encoded.dictionary
+        return Profile(
+            name=self._name,
+            type=self._type,
+            rows=self._rows,
+            nulls=self._nulls,
+            infinite=self._infinite,
+            low=self._low,
+            high=self._high,
+            mean=float(self._mean) if self._finite else None,
+            deviation=float(np.sqrt(self._squares / self._finite)) if self._finite else None,
+            numbers=self._numbers,
+            other_texts=tuple(self._others),
+            counted=self._counted,
+            values=values,
+            codes=codes,
+            dictionary=dictionary,
+        )

@@ -1,8 +1,8 @@
 """The target: is it there, what task does it make, can that task be learned."""
 
+import math
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
 
 from ropewalk.errors import nearest
@@ -35,21 +35,20 @@ def infer_task(target: Profile) -> tuple[str, str]:
     Two distinct values make a binary task. Otherwise text makes a multiclass task; whole numbers make one when at
     most 20 differ; all other numbers make a regression.
     """
-    many = f"it has {target.distinct:,} distinct values"
+    many = f"it has {target.distinct_text} distinct values"
     if target.distinct == 2:
         return BINARY, "it has two distinct values"
     if not target.is_numeric:
         return MULTICLASS, f"{many}, which are not numbers"
-    whole = bool(np.all(target.finite == np.round(target.finite)))
-    if whole and target.distinct <= _MOST_INTEGER_CLASSES:
+    few = target.distinct <= _MOST_INTEGER_CLASSES
+    if few and all(value == round(value) for value in target.counts if math.isfinite(value)):
         return MULTICLASS, f"{many}, all whole numbers"
     return REGRESSION, f"{many}, which are numbers"
 
 
 def check_target(target: Profile, task: str, *, min_rows: int) -> Iterator[Finding]:
     """Yield why `task` (not "auto") cannot be learned from the target, or what is odd about it."""
-    filled = target.rows - target.nulls
-    name = target.name
+    filled, name = target.filled, target.name
     if not target.is_simple:
         return
     if filled == 0:
@@ -89,22 +88,22 @@ def _check_regression(target: Profile) -> Iterator[Finding]:
 def _check_classes(target: Profile, task: str) -> Iterator[Finding]:
     name, classes = target.name, target.distinct
     if task == BINARY and classes != 2:
-        found = ", ".join(repr(value) for value, _ in target.most_frequent(6))
+        found = ", ".join(repr(value) for value, _ in target.most_frequent(6)) + ", ..." * (classes > 6)
         yield error(
             "task",
             name,
-            f"the task is binary, but the target {name!r} has {classes:,} classes: {found}{', ...' * (classes > 6)}. "
+            f"the task is binary, but the target {name!r} has {target.distinct_text} classes: {found}. "
             "Choose task multiclass or auto, or another target.",
         )
     if classes > _MOST_CLASSES:
         yield error(
             "task",
             name,
-            f"the target {name!r} has {classes:,} classes, more than {_MOST_CLASSES:,}: is it an identifier? Group "
-            "them, choose task regression if they are amounts, or name another target.",
+            f"the target {name!r} has {target.distinct_text} classes, more than {_MOST_CLASSES:,}: is it an "
+            "identifier? Group them, choose task regression if they are amounts, or name another target.",
         )
         return
-    single = [str(target.dictionary[int(place)].as_py()) for place in np.flatnonzero(target.counts < 2)]
+    single = [str(value) for value, count in target.counts.items() if count < 2]
     if single:
         yield error(
             "classes",
@@ -112,10 +111,7 @@ def _check_classes(target: Profile, task: str) -> Iterator[Finding]:
             f"these classes of the target {name!r} have one row only, so that none is left to test on: "
             f"{_some(single)}. Merge them with others, or remove the rows.",
         )
-    few = [
-        f"{target.dictionary[int(place)].as_py()} ({rows(int(target.counts[place]))})"
-        for place in np.flatnonzero((target.counts >= 2) & (target.counts < _FEW_ROWS))
-    ]
+    few = [f"{value} ({rows(count)})" for value, count in target.counts.items() if 2 <= count < _FEW_ROWS]
     if few:
         yield warning("classes", name, f"these classes of the target {name!r} have few rows: {_some(few)}.")
 

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ropewalk.artifacts import RAW_DATA, read_artifact
-from ropewalk.data.tables import read_table
+from ropewalk.data.tables import open_table
 from ropewalk.errors import ConfigError, DataError, nearest
 from ropewalk.progress import say
 from ropewalk.report.page import write_page
 from ropewalk.validation.columns import check_columns
 from ropewalk.validation.config import ValidationConfig
+from ropewalk.validation.drift import check_drift, compare
 from ropewalk.validation.findings import Finding
 from ropewalk.validation.leaks import check_duplicates, check_leaks
 from ropewalk.validation.page import render
-from ropewalk.validation.profile import Profile, profile
-from ropewalk.validation.rules import check_rules
+from ropewalk.validation.profile import Profile
+from ropewalk.validation.rules import check_settings, rules_of_settings
+from ropewalk.validation.scan import Scan, scan_table
+from ropewalk.validation.schema import find_schema
+from ropewalk.validation.schema_rules import check_schema, rules_of_schema
 from ropewalk.validation.target import TASKS, check_target, find_target, infer_task
 
 
@@ -42,6 +46,7 @@ def validate(
     target: str = "",
     task: str = "auto",
     config: ValidationConfig = ValidationConfig(),
+    reference: Path | None = None,
 ) -> Validated:
     """Check that the table can be trained on, write the report page, and return target and task.
 
@@ -51,21 +56,33 @@ def validate(
         target: Column to predict; empty takes the target that the artifact names.
         task: "auto" has the target's values decide: two distinct ones make it binary, other text multiclass, whole
             numbers multiclass up to 20 distinct ones, all other numbers regression.
-        config: Rules that the table must meet.
+        config: Rules that the table must meet. A schema beside the data (schema.yaml, or a name that ends in
+            .schema.yaml) is enforced too, unless the settings have one.
+        reference: Raw-data artifact of an earlier version, to compare distributions with.
 
     Raises:
-        ConfigError: There is no such task.
+        ConfigError: There is no such task, or the schema asks for something that is not known.
         DataError: Lists everything that is wrong with the table.
         ArtifactError: The artifact is unfinished or its bytes have changed.
     """
     if task not in TASKS:
         raise ConfigError(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
     manifest = read_artifact(data, RAW_DATA)
-    table = read_table(data)
-    profiles = {name: profile(name, table[name]) for name in table.column_names}
+    table = open_table(data)
+    schema = find_schema(data, config.schema)
+    demands = rules_of_schema(schema, table.schema) if schema else []
+    scan = scan_table(table, [*rules_of_settings(table.schema, config), *demands])
+    profiles = scan.profiles
+    before = _profiles(reference)
+    shifts = compare(profiles, before)
     target = target or str(manifest.facts.get("target", ""))
     found, reason = _task(profiles.get(target), task)
-    findings = sorted(_check(profiles, target, found, config), key=lambda finding: finding.severity)
+    found_wrong = [
+        *_check(scan, target, found, config),
+        *(check_schema(schema, profiles) if schema else ()),
+        *(check_drift(profiles, before, shifts, config) if before else ()),
+    ]
+    findings = sorted(found_wrong, key=lambda finding: finding.severity)
     html = render(
         manifest=manifest,
         profiles=list(profiles.values()),
@@ -73,10 +90,13 @@ def validate(
         target=profiles.get(target),
         task=found,
         reason=reason,
+        demands=demands,
+        broken=scan.broken,
+        shifts=shifts,
     )
     write_page(report, html)
     warnings = tuple(finding.message for finding in findings if finding.severity == "warning")
-    say(f"{table.num_rows:,} rows, {len(profiles):,} columns.")
+    say(f"{table.rows:,} rows, {len(profiles):,} columns.")
     if found and target in profiles:
         say(f"Task {found} for the target {target!r}: {reason}.")
     for text in warnings:
@@ -84,7 +104,14 @@ def validate(
     errors = [finding.message for finding in findings if finding.severity == "error"]
     if errors:
         raise DataError("The data cannot be used:\n  - " + "\n  - ".join(errors))
-    return Validated(target=target, task=found, rows=table.num_rows, columns=len(profiles), warnings=warnings)
+    return Validated(target=target, task=found, rows=table.rows, columns=len(profiles), warnings=warnings)
+
+
+def _profiles(reference: Path | None) -> dict[str, Profile]:
+    if reference is None:
+        return {}
+    read_artifact(reference, RAW_DATA)
+    return scan_table(open_table(reference)).profiles
 
 
 def _task(target: Profile | None, task: str) -> tuple[str, str]:
@@ -96,7 +123,8 @@ def _task(target: Profile | None, task: str) -> tuple[str, str]:
     return infer_task(target)
 
 
-def _check(profiles: dict[str, Profile], target: str, task: str, config: ValidationConfig) -> Iterator[Finding]:
+def _check(scan: Scan, target: str, task: str, config: ValidationConfig) -> Iterator[Finding]:
+    profiles = scan.profiles
     columns = list(profiles.values())
     missing = find_target(target, list(profiles))
     if missing:
@@ -104,8 +132,10 @@ def _check(profiles: dict[str, Profile], target: str, task: str, config: Validat
     else:
         yield from check_target(profiles[target], task, min_rows=config.min_rows)
     yield from check_columns(columns, target=target, allow_mixed=config.allow_mixed)
-    yield from check_rules(profiles, config)
+    yield from check_settings(profiles, config)
+    yield from (broken.finding() for broken in scan.broken)
     if not missing and task:
         features = [column for column in columns if column.name != target]
         yield from check_leaks(features, profiles[target], task)
-    yield from check_duplicates(columns)
+    if scan.fingerprints:
+        yield from check_duplicates(scan.fingerprints)

@@ -28,6 +28,7 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
         ({"config": {"evaluation": {"minimum": {"auc": 0.5}}}}, "evaluation"),
         ({"config": {}, "task": "binry"}, "Did you mean 'binary'"),
         ({"config": {}, "epochs": -1}, "epochs=-1"),
+        ({"config": {}, "push_to": "/data/o'hara.git"}, "push_to=.* holds a quotation mark"),
         ({"config": {}, "model_name": "a/b"}, "'a/b' cannot name a registered model"),
     ],
 )
@@ -70,3 +71,9 @@ def test_the_command_line_prints_sections_and_fails_with_the_message() -> None:
     assert failed.returncode == 1
     assert "training.width=0: need at least 1" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_repository_to_push_to_may_not_hold_credentials() -> None:
+    with pytest.raises(SourceError) as refused:
+        check({}, push_to="https://me:secret@example.invalid/data.git")
+    assert "secret" not in str(refused.value)

@@ -196,9 +196,9 @@ def test_a_repository_without_any_remote_says_so(repository: Path, output: Path,
 
 
 def test_a_remote_that_needs_another_package_says_which(repository: Path, output: Path, git: Git) -> None:
-    (repository / ".dvc" / "config").write_text("[core]\n  remote = s\n['remote \"s\"']\n  url = s3://bucket/path\n")
-    git(repository, "commit", "--quiet", "-a", "-m", "s3")
-    with pytest.raises(SourceError, match=r"remote of table\.csv cannot be read here: s3 .* requires 'dvc-s3'"):
+    (repository / ".dvc" / "config").write_text("[core]\n  remote = s\n['remote \"s\"']\n  url = gs://bucket/path\n")
+    git(repository, "commit", "--quiet", "-a", "-m", "gs")
+    with pytest.raises(SourceError, match=r"remote of table\.csv cannot be read here: gs .* requires 'dvc-gs'"):
         pull(str(repository), path="table.csv", output=output)
 
 

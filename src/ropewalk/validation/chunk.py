@@ -1,0 +1,67 @@
+"""A batch of one column, with what several checks ask of it computed once."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Test = Callable[[pa.Array], pa.BooleanArray]
+"""Says of each value whether something holds."""
+
+
+class Chunk:
+    """The cells of one column in one batch of rows."""
+
+    def __init__(self, values: pa.Array, *, first_row: int, repeats: bool = True) -> None:
+        """Wrap `values`.
+
+        Args:
+            values: The cells.
+            first_row: Number of the first of them in the table, from 1.
+            repeats: Whether texts are expected to occur often, so that it pays to look at each only once.
+        """
+        self.values = values
+        self.first_row = first_row
+        self.repeats = repeats and is_text(values.type)
+
+    @cached_property
+    def encoded(self) -> pa.DictionaryArray:
+        """The cells as places in a dictionary of the values that differ."""
+        return pc.dictionary_encode(self.values)
+
+    @cached_property
+    def span(self) -> tuple[Any, Any]:
+        """Lowest and highest value; None and None without values."""
+        found = pc.min_max(self.values)
+        return found["min"].as_py(), found["max"].as_py()
+
+    def where(self, test: Test) -> pa.BooleanArray | None:
+        """Return a mask of the cells with a value for which `test` holds; None when there is none."""
+        found = test(self.encoded.dictionary if self.repeats else self.values)
+        if not pc.any(found).as_py():
+            return None
+        cells = found.take(self.encoded.indices) if self.repeats else found
+        return cells.fill_null(fill_value=False)
+
+    def numbered(self, mask: pa.BooleanArray, most: int) -> list[tuple[int, Any]]:
+        """Return (row number, value) of the first `most` cells of a mask."""
+        places = np.flatnonzero(mask.to_numpy(zero_copy_only=False))[:most]
+        return [(self.first_row + int(place), self.values[int(place)].as_py()) for place in places]
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a column of this type holds text."""
+    return bool(pa.types.is_string(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Say whether a column of this type holds numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def is_simple(kind: pa.DataType) -> bool:
+    """Say whether cells of this type can be learned from: truth values, numbers, text, points in time."""
+    return bool(pa.types.is_boolean(kind) or is_number(kind) or is_text(kind) or pa.types.is_timestamp(kind))
