@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -29,7 +30,8 @@ assert "train-model" in catalog.to_yaml(training)
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def source(tmp_path_factory):
+    """Return a copy of what is packaged, and of tests, which must not be."""
     source = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in COPIED:
@@ -39,6 +41,11 @@ def wheel(tmp_path_factory):
             shutil.copy(ROOT / name, source / name)
     (source / "tests").mkdir()
     (source / "tests" / "conftest.py").touch()
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
     out = tmp_path_factory.mktemp("dist")
     ended = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)],
@@ -97,6 +104,29 @@ def test_the_installed_wheel_works_from_any_folder(wheel, tmp_path):
         [sys.executable, "-P", "-c", f"import sys\n{IMPORT}", str(target)],
         cwd=elsewhere,
         env={**os.environ, "PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_an_editable_install_finds_the_mapped_folders_from_any_folder(source, tmp_path):
+    prefix, elsewhere = tmp_path / "prefix", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--ignore-installed", "--prefix", str(prefix)]
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--editable", str(source)], capture_output=True, text=True
+    )
+    assert installed.returncode == 0, installed.stderr
+    (site_packages,) = prefix.glob("lib/python*/site-packages")
+    # Without -S the editable install that runs this test would answer first; its libraries come in as a plain path.
+    paths = (
+        f"import site, sys\nsite.addsitedir({str(site_packages)!r})\nsys.path.append({sysconfig.get_path('purelib')!r})"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"{paths}\n{IMPORT}", str(source)],
+        cwd=elsewhere,
         capture_output=True,
         text=True,
         check=False,
