@@ -22,7 +22,7 @@ def row_fingerprints(chunks: Sequence[Chunk]) -> Fingerprints:
 
     Rows that differ hardly ever do: among a million, two collide once in 37 million tables.
     """
-    rows = np.zeros(len(chunks[0].values), dtype=np.uint64)
+    rows = np.zeros(len(chunks[0]), dtype=np.uint64)
     for chunk in chunks:
         rows ^= _cells(chunk)
         rows *= _MULTIPLIER
@@ -31,12 +31,12 @@ def row_fingerprints(chunks: Sequence[Chunk]) -> Fingerprints:
 
 
 def _cells(chunk: Chunk) -> Fingerprints:
-    values = chunk.values
-    if pa.types.is_string(values.type):
+    if chunk.is_text:
         encoded = chunk.encoded
         known = np.append(_texts(encoded.dictionary), _MISSING)
         texts: Fingerprints = known[encoded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
         return texts
+    values = chunk.values
     bits = _bits(values)
     if values.null_count:
         bits = bits.copy()

@@ -156,10 +156,9 @@ class Profiler:
 
     def add(self, chunk: Chunk, places: NDArray[np.int64]) -> None:
         """Add the next cells, of which those at `places` join the sample."""
-        values = chunk.values
-        self._rows += len(values)
-        self._nulls += values.null_count
-        self._kept.append(values if len(places) == len(values) else values.take(pa.array(places)))
+        self._rows += len(chunk)
+        self._nulls += chunk.nulls
+        self._kept.append(chunk.taken(places))
         if is_number(self._type):
             self._add_numbers(chunk)
         elif pa.types.is_timestamp(self._type):
@@ -198,7 +197,7 @@ class Profiler:
             self._high = high if self._high is None else max(self._high, high)
 
     def _add_texts(self, chunk: Chunk) -> None:
-        filled = len(chunk.values) - chunk.values.null_count
+        filled = len(chunk) - chunk.nulls
         other = chunk.where(lambda texts: pc.invert(pc.match_substring_regex(texts, _NUMBER)))
         if other is None:
             self._numbers += filled

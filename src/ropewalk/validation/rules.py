@@ -13,8 +13,8 @@ from ropewalk.errors import nearest
 from ropewalk.validation.chunk import Chunk, Test, is_number, is_simple
 from ropewalk.validation.config import ValidationConfig
 from ropewalk.validation.findings import Finding, error, rows
-from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.profile import Profile
+from ropewalk.validation.repeats import Repeats
 
 MOST_EXAMPLES = 5
 """Rows shown of those that break a rule."""
@@ -70,14 +70,14 @@ class Ledger:
         self._rules = rules
         self._rows = [0] * len(rules)
         self._examples: list[list[str]] = [[] for _ in rules]
-        self._seen = {place: FingerprintSet() for place, rule in enumerate(rules) if rule.breaks is None}
+        self._repeats = {place: Repeats(rule.columns) for place, rule in enumerate(rules) if rule.breaks is None}
 
     def add(self, chunks: Mapping[str, Chunk]) -> None:
         """Look at the next rows."""
         for place, rule in enumerate(self._rules):
             cells = [chunks[name] for name in rule.columns]
             if rule.breaks is None:
-                self._seen[place].add(row_fingerprints(cells))
+                self._repeats[place].add(cells)
                 continue
             mask = rule.breaks(cells)
             if mask is not None:
@@ -93,9 +93,9 @@ class Ledger:
         if rule.breaks is not None:
             examples = tuple(self._examples[place])
             return Broken(rule=rule, rows=self._rows[place], examples=examples) if self._rows[place] else None
-        seen = self._seen[place]
-        shared = seen.shared()
-        if len(shared) == 0:
+        seen = self._repeats[place].fingerprints(table)
+        shared = seen.shared() if seen else ()
+        if seen is None or len(shared) == 0:
             return None
         examples = tuple(_look_up(table, rule.columns, [int(row) for row in shared[:MOST_EXAMPLES]]))
         return Broken(rule=rule, rows=len(shared) * seen.one_in, examples=examples, about=seen.one_in > 1)
@@ -115,7 +115,7 @@ def _shown(value: pa.Scalar) -> str:
 def _look_up(table: TableStream, columns: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
     """Yield the values in rows of these ascending numbers (from 1), in words."""
     first, wanted = 1, list(numbers)
-    for batch in table.batches():
+    for batch in table.select(columns).batches():
         while wanted and wanted[0] < first + batch.num_rows:
             number = wanted.pop(0)
             values = ", ".join(_shown(batch.column(name)[number - first]) for name in columns)
@@ -151,8 +151,7 @@ def outside(low: Any, high: Any, *, low_allowed: bool = True, high_allowed: bool
 
 def missing(chunks: Sequence[Chunk]) -> pa.BooleanArray | None:
     """Find the rows without a value."""
-    values = chunks[0].values
-    return values.is_null() if values.null_count else None
+    return chunks[0].values.is_null() if chunks[0].nulls else None
 
 
 def among(kind: pa.DataType, values: Sequence[Any]) -> Test:

@@ -45,7 +45,7 @@ def scan_table(table: TableStream, rules: Sequence[Rule] = (), *, most_cells: in
     comparable = all(is_simple(field.type) for field in table.schema)
     fingerprints = FingerprintSet() if comparable else None
     first = 0
-    for batch in table.batches():
+    for batch in table.coded_batches():
         from_, to = np.searchsorted(chosen, [first, first + batch.num_rows])
         places = chosen[from_:to] - first
         chunks = {
@@ -70,8 +70,9 @@ def check_rules(table: TableStream, rules: Sequence[Rule]) -> list[Broken]:
         DataError: A file is broken.
     """
     ledger = Ledger(rules)
+    ruled = {name for rule in rules for name in rule.columns}
     first = 1
-    for batch in table.batches():
+    for batch in table.select([name for name in table.schema.names if name in ruled]).coded_batches():
         columns = zip(batch.schema.names, batch.columns, strict=True)
         ledger.add({name: Chunk(column, first_row=first) for name, column in columns})
         first += batch.num_rows
