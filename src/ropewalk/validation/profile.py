@@ -10,9 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ropewalk.validation.chunk import Chunk, is_number, is_simple, is_text
-
-MOST_COUNTED = 10_000
-"""Of a table too large to keep, values that differ are counted up to this number."""
+from ropewalk.validation.counts import MOST_COUNTED, Counts
 
 _BINS = 12
 _NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
@@ -145,14 +143,13 @@ class Profiler:
         self._high: Any = None
         self._mean = self._squares = 0.0
         self._others: list[tuple[int, str]] = []
-        self._counts_values = count_values and is_simple(kind)
-        self._counted: dict[Any, int] | None = {} if self._counts_values else None
+        self._counts = Counts() if count_values and is_simple(kind) else None
         self._kept: list[pa.Array] = []
 
     @property
     def repeats(self) -> bool:
         """Whether values have occurred often so far."""
-        return self._counted is not None or not self._counts_values
+        return self._counts is None or not self._counts.gave_up
 
     def add(self, chunk: Chunk, places: NDArray[np.int64]) -> None:
         """Add the next cells, of which those at `places` join the sample."""
@@ -165,8 +162,8 @@ class Profiler:
             self._widen(*chunk.span)
         elif is_text(self._type):
             self._add_texts(chunk)
-        if self._counted is not None:
-            self._count(chunk)
+        if self._counts:
+            self._counts.add(chunk)
 
     def _add_numbers(self, chunk: Chunk) -> None:
         values = chunk.values
@@ -206,18 +203,6 @@ class Profiler:
         if len(self._others) < _EXAMPLES:
             self._others += chunk.numbered(other, _EXAMPLES - len(self._others))
 
-    def _count(self, chunk: Chunk) -> None:
-        assert self._counted is not None
-        found = pc.value_counts(chunk.encoded if chunk.repeats else chunk.values)
-        if len(found) > MOST_COUNTED:
-            self._counted = None
-            return
-        for value, count in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
-            if value is not None:
-                self._counted[value] = self._counted.get(value, 0) + count
-        if len(self._counted) > MOST_COUNTED:
-            self._counted = None
-
     def profile(self) -> Profile:
         """Return the profile of what was added."""
         values = pa.concat_arrays(self._kept)
@@ -238,7 +223,7 @@ class Profiler:
             deviation=float(np.sqrt(self._squares / self._finite)) if self._finite else None,
             numbers=self._numbers,
             other_texts=tuple(self._others),
-            counted=self._counted,
+            counted=self._counts.result() if self._counts else None,
             values=values,
             codes=codes,
             dictionary=dictionary,

@@ -1,4 +1,4 @@
-"""Finds rows that are equal in some columns; where a column only rises there are none, and nothing is kept."""
+"""Finds rows that are equal in some columns; while a column only rises there are none, and nothing is kept."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,47 +12,42 @@ from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
 
 
 class Repeats:
-    """Looks at the rows of some columns, a batch at a time, for fingerprints of those that may be equal."""
+    """Looks at the rows of some columns, a batch at a time, and keeps fingerprints once rows may be equal."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        """Start with no rows of `columns`."""
-        self._columns = tuple(columns)
-        self._rising: dict[int, Any] | None = None
-        self._prints: FingerprintSet | None = None
+    def __init__(self, table: TableStream, columns: Sequence[str]) -> None:
+        """Start with no rows of `columns`; the first rows of `table` are read again if those rise, and then no more."""
+        self._table = table.select(columns)
+        self._rows = 0
+        self._rising: dict[int, Any] = dict.fromkeys(range(len(columns)))
+        self.fingerprints: FingerprintSet | None = None
+        """Of all rows; None as long as a column rises from row to row, so that no two are equal."""
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Look at the next rows, in the columns' order."""
-        if self._prints is not None:
-            self._prints.add(row_fingerprints(chunks))
-        elif self._rising is None:
-            self._rising = _still_rising(dict.fromkeys(range(len(chunks))), chunks)
-            if not self._rising:
-                self._prints = FingerprintSet()
-                self._prints.add(row_fingerprints(chunks))
-        else:
+        if self.fingerprints is None:
             self._rising = _still_rising(self._rising, chunks)
+            if not self._rising:
+                self.fingerprints = self._up_to_here()
+        if self.fingerprints is not None:
+            self.fingerprints.add(row_fingerprints(chunks))
+        self._rows += len(chunks[0])
 
-    def fingerprints(self, table: TableStream) -> FingerprintSet | None:
-        """Return those of all rows, or None when a column rises from row to row, so that no two are equal.
-
-        `table` is read again in the rare case that the columns rose at first, and then no longer.
-        """
-        if self._prints is None and not self._rising:
-            self._prints = FingerprintSet()
-            for batch in table.select(self._columns).coded_batches():
-                chunks = [Chunk(batch.column(name), first_row=1) for name in self._columns]
-                self._prints.add(row_fingerprints(chunks))
-        return self._prints
+    def _up_to_here(self) -> FingerprintSet:
+        earlier, left = FingerprintSet(), self._rows
+        if left == 0:
+            return earlier
+        for batch in self._table.coded_batches():
+            earlier.add(row_fingerprints([Chunk(column, first_row=1) for column in batch.slice(0, left).columns]))
+            left -= min(batch.num_rows, left)
+            if left == 0:
+                break
+        return earlier
 
 
 def _still_rising(last: Mapping[int, Any], chunks: Sequence[Chunk]) -> dict[int, Any]:
     """Return, of the columns at the places in `last`, the last value of each that rises on from that value."""
-    found = {}
-    for place, before in last.items():
-        highest = _rise(chunks[place], before)
-        if highest is not None:
-            found[place] = highest
-    return found
+    found = {place: _rise(chunks[place], before) for place, before in last.items()}
+    return {place: highest for place, highest in found.items() if highest is not None}
 
 
 def _rise(chunk: Chunk, before: Any) -> Any:

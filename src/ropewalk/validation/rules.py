@@ -65,12 +65,13 @@ class Broken:
 class Ledger:
     """Counts the rows that break each of some rules, batch after batch."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        """Start with no rows."""
+    def __init__(self, rules: Sequence[Rule], table: TableStream) -> None:
+        """Start with no rows of `table`."""
         self._rules = rules
+        self._table = table
         self._rows = [0] * len(rules)
         self._examples: list[list[str]] = [[] for _ in rules]
-        self._repeats = {place: Repeats(rule.columns) for place, rule in enumerate(rules) if rule.breaks is None}
+        self._repeats = {place: Repeats(table, rule.columns) for place, rule in enumerate(rules) if rule.breaks is None}
 
     def add(self, chunks: Mapping[str, Chunk]) -> None:
         """Look at the next rows."""
@@ -84,20 +85,20 @@ class Ledger:
                 self._rows[place] += mask.true_count
                 self._examples[place] += _show(cells, mask, MOST_EXAMPLES - len(self._examples[place]))
 
-    def broken(self, table: TableStream) -> list[Broken]:
-        """Return the rules that some row breaks, in their order; `table` is read again for rows that are equal."""
-        return [found for place in range(len(self._rules)) if (found := self._result(place, table))]
+    def broken(self) -> list[Broken]:
+        """Return the rules that some row breaks, in their order; the table is read again for rows that are equal."""
+        return [found for place in range(len(self._rules)) if (found := self._result(place))]
 
-    def _result(self, place: int, table: TableStream) -> Broken | None:
+    def _result(self, place: int) -> Broken | None:
         rule = self._rules[place]
         if rule.breaks is not None:
             examples = tuple(self._examples[place])
             return Broken(rule=rule, rows=self._rows[place], examples=examples) if self._rows[place] else None
-        seen = self._repeats[place].fingerprints(table)
+        seen = self._repeats[place].fingerprints
         shared = seen.shared() if seen else ()
         if seen is None or len(shared) == 0:
             return None
-        examples = tuple(_look_up(table, rule.columns, [int(row) for row in shared[:MOST_EXAMPLES]]))
+        examples = tuple(_look_up(self._table, rule.columns, [int(row) for row in shared[:MOST_EXAMPLES]]))
         return Broken(rule=rule, rows=len(shared) * seen.one_in, examples=examples, about=seen.one_in > 1)
 
 

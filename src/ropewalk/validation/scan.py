@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ropewalk.data.tables import TableStream
 from ropewalk.validation.chunk import Chunk, is_simple
-from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
+from ropewalk.validation.fingerprints import FingerprintSet
 from ropewalk.validation.profile import Profile, Profiler
+from ropewalk.validation.repeats import Repeats
 from ropewalk.validation.rules import Broken, Ledger, Rule
 
 MOST_CELLS = 8_000_000
@@ -24,7 +25,7 @@ class Scan:
     profiles: dict[str, Profile]
     broken: list[Broken]
     fingerprints: FingerprintSet | None
-    """Of the rows; None when a column has a type that cannot be compared."""
+    """Of the rows; None when no two can be equal, or a column has a type that cannot be compared."""
 
 
 def scan_table(table: TableStream, rules: Sequence[Rule] = (), *, most_cells: int = MOST_CELLS) -> Scan:
@@ -41,9 +42,9 @@ def scan_table(table: TableStream, rules: Sequence[Rule] = (), *, most_cells: in
     chosen = spread_rows(table.rows, max(most_cells // len(table.schema), 2))
     whole = len(chosen) == table.rows
     profilers = {field.name: Profiler(field.name, field.type, count_values=not whole) for field in table.schema}
-    ledger = Ledger(rules)
+    ledger = Ledger(rules, table)
     comparable = all(is_simple(field.type) for field in table.schema)
-    fingerprints = FingerprintSet() if comparable else None
+    repeats = Repeats(table, table.schema.names) if comparable else None
     first = 0
     for batch in table.coded_batches():
         from_, to = np.searchsorted(chosen, [first, first + batch.num_rows])
@@ -55,12 +56,13 @@ def scan_table(table: TableStream, rules: Sequence[Rule] = (), *, most_cells: in
         for name, chunk in chunks.items():
             profilers[name].add(chunk, places)
         ledger.add(chunks)
-        if fingerprints is not None:
-            fingerprints.add(row_fingerprints(list(chunks.values())))
+        if repeats:
+            repeats.add(list(chunks.values()))
         first += batch.num_rows
     profiles = {name: profiler.profile() for name, profiler in profilers.items()}
     pa.default_memory_pool().release_unused()
-    return Scan(profiles=profiles, broken=ledger.broken(table), fingerprints=fingerprints)
+    fingerprints = repeats.fingerprints if repeats else None
+    return Scan(profiles=profiles, broken=ledger.broken(), fingerprints=fingerprints)
 
 
 def check_rules(table: TableStream, rules: Sequence[Rule]) -> list[Broken]:
@@ -69,14 +71,14 @@ def check_rules(table: TableStream, rules: Sequence[Rule]) -> list[Broken]:
     Raises:
         DataError: A file is broken.
     """
-    ledger = Ledger(rules)
+    ledger = Ledger(rules, table)
     ruled = {name for rule in rules for name in rule.columns}
     first = 1
     for batch in table.select([name for name in table.schema.names if name in ruled]).coded_batches():
         columns = zip(batch.schema.names, batch.columns, strict=True)
         ledger.add({name: Chunk(column, first_row=first) for name, column in columns})
         first += batch.num_rows
-    return ledger.broken(table)
+    return ledger.broken()
 
 
 def spread_rows(rows: int, most: int) -> NDArray[np.int64]:
@@ -85,4 +87,4 @@ def spread_rows(rows: int, most: int) -> NDArray[np.int64]:
         return np.arange(rows, dtype=np.int64)
     parts = np.arange(most) + np.random.default_rng(0).random(most)
     places: NDArray[np.int64] = np.minimum((parts * (rows / most)).astype(np.int64), rows - 1)
-    return np.unique(places)
+    return places[np.diff(places, prepend=-1) > 0]
