@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ropewalk.errors import RopewalkError
+from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.launch.compile import (
     Compiled,
     compare_files,
@@ -17,6 +17,7 @@ from ropewalk.launch.compile import (
     write_everything,
 )
 from ropewalk.launch.console import open_console
+from ropewalk.launch.profiles import Profile, read_profile
 
 ROOT = Path(__file__).parent
 GOLDEN = ROOT / "tests" / "pipelines" / "golden"
@@ -35,8 +36,13 @@ GOLDEN = ROOT / "tests" / "pipelines" / "golden"
     flag_value="check",
     help="Write nothing; exit 1 with a diff when a golden file or README is out of date.",
 )
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file that says which secrets and volumes the steps get on your cluster.",
+)
 @click.option("--update", "action", flag_value="update", help="Rewrite the golden files and the components' READMEs.")
-def main(*, out: Path, action: str | None) -> None:
+def main(*, out: Path, profile: Path | None, action: str | None) -> None:
     """Compile every pipeline (OUT/NAME.yaml) and component (OUT/components/NAME.yaml) to KFP's YAML.
 
     The same source gives the same bytes, on every machine.
@@ -45,11 +51,16 @@ def main(*, out: Path, action: str | None) -> None:
     Examples:
       python compile.py                write all YAML to build/
       python compile.py --out /tmp/x   write it elsewhere
+      python compile.py --profile profiles/cluster.yaml
       python compile.py --check        has anything changed? (CI runs this)
       python compile.py --update       yes, and it is meant to
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
     try:
-        compiled = compile_everything()
+        if profile and action:
+            raise ConfigError(
+                f"--{action} compares with the golden files, which belong to no cluster: leave --profile."
+            )
+        compiled = compile_everything(read_profile(profile) if profile else Profile())
         match action:
             case "check":
                 _check(compiled)

@@ -7,8 +7,10 @@ from ropewalk.components.pull.component import pull_data
 from ropewalk.components.push.component import push_data
 from ropewalk.components.register.component import register_model
 from ropewalk.components.report.component import report_run
+from ropewalk.components.resolve.component import resolve_data
 from ropewalk.components.train.component import train_model
 from ropewalk.components.validate.component import validate_data
+from ropewalk.components.version.component import version_results
 
 __all__ = [
     "check_config",
@@ -18,6 +20,8 @@ __all__ = [
     "push_data",
     "register_model",
     "report_run",
+    "resolve_data",
     "train_model",
     "validate_data",
+    "version_results",
 ]

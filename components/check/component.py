@@ -16,11 +16,13 @@ def check_config(
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
     push_to: str = "",
-) -> NamedTuple("Outputs", [("validation", dict), ("preprocess", dict), ("training", dict), ("evaluation", dict)]):
+) -> NamedTuple(
+    "Outputs", [("data", dict), ("validation", dict), ("preprocess", dict), ("training", dict), ("evaluation", dict)]
+):
     """Refuse wrong settings before any work starts, and hand each step its own part of them.
 
     Args:
-        config: Sections "validation", "preprocess", "training" and "evaluation", each an object of settings.
+        config: Sections "data", "validation", "preprocess", "training" and "evaluation", each an object of settings.
         data: Where the data are kept, to refuse a URL that holds credentials.
         task: "auto", "binary", "multiclass" or "regression".
         epochs: Most passes over the training rows; 0 has it chosen by the table's size.
@@ -29,6 +31,7 @@ def check_config(
         push_to: Where to version what is made, to refuse a URL that holds credentials.
 
     Returns:
+        data: Settings of resolve_data.
         validation: Settings of validate_data.
         preprocess: Settings of preprocess_table.
         training: Settings of train_model.
@@ -45,4 +48,4 @@ def check_config(
         mlflow_tracking_uri=mlflow_tracking_uri,
         push_to=push_to,
     )
-    return tuple(sections[name] for name in ("validation", "preprocess", "training", "evaluation"))
+    return tuple(sections[name] for name in ("data", "validation", "preprocess", "training", "evaluation"))

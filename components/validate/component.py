@@ -15,6 +15,7 @@ def validate_data(
     target: str = "",
     task: str = "auto",
     config: dict = {},
+    reference: dsl.Input[dsl.Dataset] = None,
 ) -> NamedTuple("Outputs", [("target", str), ("task", str)]):
     """Refuse a table that cannot be trained on, naming everything that is wrong with it at once.
 
@@ -23,6 +24,7 @@ def validate_data(
         target: Column to predict; empty takes the target of a sample.
         task: "auto", "binary", "multiclass" or "regression".
         config: Rules that the table must meet; see `python -m ropewalk.validation --help`.
+        reference: An earlier version, as pull_data writes it, to compare distributions with.
 
     Returns:
         report: Page with every column and every finding; written also when the table is refused.
@@ -37,7 +39,10 @@ def validate_data(
     from ropewalk.validation.validate import validate
 
     settings = parse_config(ValidationConfig, config, section="validation")
-    found = validate(Path(data.path), report=Path(report.path), target=target, task=task, config=settings)
+    before = reference and Path(reference.path)
+    found = validate(
+        Path(data.path), report=Path(report.path), target=target, task=task, config=settings, reference=before
+    )
     for name, value in {"rows": found.rows, "columns": found.columns, "warnings": len(found.warnings)}.items():
         metrics.log_metric(name, value)
     return found.target, found.task

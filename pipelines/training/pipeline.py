@@ -7,11 +7,12 @@ from ropewalk.components import (
     evaluate_model,
     preprocess_table,
     pull_data,
-    push_data,
     register_model,
     report_run,
+    resolve_data,
     train_model,
     validate_data,
+    version_results,
 )
 
 
@@ -43,7 +44,7 @@ def training(
         seed: Seed of initial weights, shuffling and dropout.
         model_name: Name under which the model is registered in MLflow.
         mlflow_tracking_uri: MLflow server, without credentials; empty for MLFLOW_TRACKING_URI, else a store on this machine.
-        config: Further settings as JSON, per section, such as {"training": {"dropout": 0.3}, "preprocess": {"ignore": ["id"]}}.
+        config: Further settings as JSON, per section, such as {"training": {"dropout": 0.3}, "data": {"reference_revision": "v1.0"}}.
         push_to: Git and DVC repository that takes the splits and the model (with its preprocessor) as new versions under ropewalk/<model_name>; empty for none.
     """
     summary = report_run(
@@ -61,11 +62,24 @@ def training(
             mlflow_tracking_uri=mlflow_tracking_uri,
             push_to=push_to,
         )
-        pulled = pull_data(source=data, path=data_path, revision=data_revision).after(checked)
-        # A branch or a file may hold other bytes tomorrow: pulling is cheap, a stale table is not.
-        pulled.set_caching_options(False)
+        resolved = resolve_data(source=data, path=data_path, revision=data_revision, config=checked.outputs["data"])
+        # A branch or a file may hold other bytes tomorrow; what is pulled by commit and hash is not pulled twice.
+        resolved.set_caching_options(False)
+        pulled = pull_data(
+            source=data,
+            path=data_path,
+            revision=resolved.outputs["revision"],
+            pattern=resolved.outputs["pattern"],
+            cache=resolved.outputs["cache"],
+            expected_hash=resolved.outputs["hash"],
+            reference_revision=resolved.outputs["reference_revision"],
+        )
         validated = validate_data(
-            data=pulled.outputs["data"], target=target, task=task, config=checked.outputs["validation"]
+            data=pulled.outputs["data"],
+            reference=pulled.outputs["reference"],
+            target=target,
+            task=task,
+            config=checked.outputs["validation"],
         )
         split = preprocess_table(
             data=pulled.outputs["data"],
@@ -98,7 +112,13 @@ def training(
             mlflow_tracking_uri=mlflow_tracking_uri,
         )
         with dsl.If(push_to != "", name="push"):
-            parts = [*(split.outputs[name] for name in ("train", "validation", "test")), trained.outputs["model"]]
-            for part in parts:
-                # Whether the repository has these bytes already, only the repository knows.
-                push_data(artifact=part, repository=push_to, name=model_name).set_caching_options(False)
+            versioned = version_results(
+                train=split.outputs["train"],
+                validation=split.outputs["validation"],
+                test=split.outputs["test"],
+                model=trained.outputs["model"],
+                repository=push_to,
+                name=model_name,
+            )
+            # Whether the repository has these bytes already, only the repository knows.
+            versioned.set_caching_options(False)

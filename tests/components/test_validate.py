@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from kfp import dsl
 
+from ropewalk.artifacts import RAW_DATA, write_artifact
 from ropewalk.components import validate_data
 from ropewalk.errors import ConfigError, DataError
 
@@ -39,6 +40,18 @@ def test_settings_come_as_json_with_whole_numbers_as_floats(run: Callable[..., A
     with pytest.raises(DataError, match=r"only 60 rows with a target, fewer than 61"):
         run(metrics=metrics, target="y", config={"min_rows": 61.0, "ranges": {"x": [0.0, 60.0]}})
     assert "Refused" in (tmp_path / "report").read_text()
+
+
+def test_a_reference_is_compared_with_and_one_without_files_is_none(
+    run: Callable[..., Any], tmp_path: Path, make_raw: Callable[..., Path]
+) -> None:
+    with write_artifact(tmp_path / "nothing", RAW_DATA):
+        pass
+    nothing = dsl.Dataset(uri=str(tmp_path / "nothing"))
+    assert run(metrics=dsl.Metrics(uri="m"), target="y", reference=nothing) == ("y", "binary")
+    before = make_raw(pd.DataFrame({"x": [1000 + row * 7 % 61 for row in range(600)], "y": ["a", "b"] * 300}), "before")
+    with pytest.raises(DataError, match="the column 'x'"):
+        run(metrics=dsl.Metrics(uri="m"), target="y", reference=dsl.Dataset(uri=str(before)))
 
 
 def test_a_wrong_setting_is_named_with_its_section(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ropewalk.config import parse_config
+from ropewalk.data.config import DataConfig
 from ropewalk.data.git import refuse_credentials
 from ropewalk.errors import ConfigError, nearest
 from ropewalk.evaluation.config import EvaluationConfig
@@ -14,6 +15,7 @@ from ropewalk.training.config import TrainingConfig
 from ropewalk.validation.config import ValidationConfig
 
 SECTIONS: dict[str, type] = {
+    "data": DataConfig,
     "validation": ValidationConfig,
     "preprocess": PreprocessConfig,
     "training": TrainingConfig,

@@ -3,10 +3,11 @@
 from ropewalk.commandline import run_commands
 from ropewalk.data.pull import pull
 from ropewalk.data.push import push
+from ropewalk.data.resolve import resolve
 
 if __name__ == "__main__":
     run_commands(
-        {"pull": pull, "push": push},
+        {"resolve": resolve, "pull": pull, "push": push},
         name="data",
-        description="Pull a table at one version from where it is kept, or push a file or folder as a new one.",
+        description="Find out a source's version, pull a table at one version, or push a file or folder as a new one.",
     )

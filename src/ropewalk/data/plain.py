@@ -4,38 +4,30 @@ import fnmatch
 import hashlib
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ropewalk.artifacts import file_sha256
+from ropewalk.data.beside import schema_names
 from ropewalk.errors import SourceError, nearest
 
 
 def plain_files(source: Path, pattern: str) -> dict[str, Path]:
     """Return the file `source`, or the files of the folder `source` that `pattern` ("" is all) allows, by name.
 
-    Links inside a folder are followed as long as they stay in it.
+    With a single file comes the schema beside it. Links inside a folder are followed as long as they stay in it.
 
     Raises:
         SourceError: There is nothing at `source`, or a link leads out of it.
     """
     if not source.exists():
         raise SourceError(_missing(source))
-    files = {source.name: source} if source.is_file() else _files_of(source)
+    files = _with_schema(source) if source.is_file() else _files_of(source)
     if not files:
         raise SourceError(f"The folder {source} has no files.")
     matching = {name: file for name, file in files.items() if not pattern or fnmatch.fnmatchcase(name, pattern)}
     if not matching:
         raise SourceError(f"No file of {source} matches the pattern {pattern!r}. It has {', '.join([*files][:20])}.")
     return matching
-
-
-def copy_plain(source: Path, destination: Path) -> str:
-    """Copy the file `source`, or all files of the folder `source`, into `destination` and return "sha256:<hex>".
-
-    Raises:
-        SourceError: There is nothing at `source`, or a link leads out of it.
-    """
-    return copy_files(plain_files(source, ""), destination)
 
 
 def copy_files(files: Mapping[str, Path], destination: Path) -> str:
@@ -48,12 +40,22 @@ def copy_files(files: Mapping[str, Path], destination: Path) -> str:
 
 
 def content_hash(folder: Path) -> str:
-    """Return "sha256:<hex>": of the one file in `folder`, or of the list of all files with their hashes."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    hashes = [f"{file_sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
-    if len(files) == 1:
+    """Return "sha256:<hex>" of the files in `folder`, as `hash_files` does."""
+    return hash_files({file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()})
+
+
+def hash_files(files: Mapping[str, Path]) -> str:
+    """Return "sha256:<hex>": of the one file, or of the list of all files' hashes and names."""
+    ordered = sorted(files.items(), key=lambda entry: PurePosixPath(entry[0]))
+    hashes = [f"{file_sha256(file)}  {name}\n" for name, file in ordered]
+    if len(hashes) == 1:
         return f"sha256:{hashes[0].split()[0]}"
     return f"sha256:{hashlib.sha256(''.join(hashes).encode()).hexdigest()}"
+
+
+def _with_schema(table: Path) -> dict[str, Path]:
+    beside = [table.with_name(name) for name in schema_names(PurePosixPath(table.name))]
+    return {file.name: file for file in [table, *beside] if file == table or file.is_file()}
 
 
 def _files_of(folder: Path) -> dict[str, Path]:

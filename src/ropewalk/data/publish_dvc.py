@@ -14,6 +14,7 @@ from dvc.config_schema import RelPath
 from dvc.exceptions import DvcException, UploadError
 from dvc.repo import Repo
 
+from ropewalk.data.credentials import is_refusal, no_access, use_ssh_key
 from ropewalk.data.dvc_records import Record, read_record
 from ropewalk.errors import DataError, ServiceError, SourceError, StorageError
 
@@ -80,7 +81,7 @@ def track(place: Place, *, cache: Path, files: int, size: int) -> Record:
     _check_remote(settings, place)
     settings["core"] |= {"site_cache_dir": str(cache / "site"), "analytics": False, "autostage": False}
     settings["cache"] = {"dir": str(cache / "files"), "type": ["reflink", "hardlink", "copy"]}
-    with _explained(place.path), Repo(str(place.root), config=settings) as repo:
+    with _explained(place.path, settings), Repo(str(place.root), config=settings) as repo:
         _check_free(repo, place)
         repo.add([str(place.file)])
         record = read_record(place.record.read_text(encoding="utf-8"), place.file.name)
@@ -107,6 +108,8 @@ def _remotes(place: Place) -> dict[str, Any]:
     """Return the remotes as the origin sees them, where there is one, and the name of the default one."""
     config = Config(str((place.origin or place.root) / ".dvc"))
     remotes = {name: dict(settings) for name, settings in config["remote"].items()}
+    for remote in remotes.values():
+        use_ssh_key(remote)
     return {"core": {"remote": config["core"].get("remote")}, "remote": remotes}
 
 
@@ -132,9 +135,11 @@ def _check_remote(settings: dict[str, Any], place: Place) -> None:
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _explained(path: str, settings: dict[str, Any]) -> Iterator[None]:
     """Turn what DVC raises over `path` into errors that say what to do."""
     heard = _Heard()
+    remote = settings["core"]["remote"]
+    protocol = str(settings["remote"].get(remote, {}).get("url", "")).partition("://")[0]
     logging.getLogger("dvc_data").addHandler(heard)
     logging.getLogger("dvc_objects").addHandler(heard)
     try:
@@ -143,6 +148,8 @@ def _explained(path: str) -> Iterator[None]:
         why = "; ".join(dict.fromkeys(heard.lines)) or str(error)
         if "No space left" in why or "quota exceeded" in why:
             raise StorageError(f"The DVC remote's disk is full ({why}). Free some space and push again.") from error
+        if is_refusal(why):
+            raise no_access(remote, protocol, why) from error
         raise ServiceError(
             f"The DVC remote did not take {error.amount:,} of the files of {path}: {why}. Nothing was committed. "
             "Check the remote and its credentials, then push again."
@@ -152,6 +159,8 @@ def _explained(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
+        if is_refusal(str(error)):
+            raise no_access(remote, protocol, str(error)) from error
         raise SourceError(
             f"The DVC remote cannot be written: {error}. Check its URL and who may write there."
         ) from error

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -105,6 +106,14 @@ def push(
         pushed = _push(work)
     say(f"{'Pushed' if pushed.changed else 'Already there:'} {pushed.tag}, {pushed.hash}, commit {pushed.commit}.")
     return pushed
+
+
+def push_all(sources: Sequence[Path], *, repository: str, name: str) -> list[Pushed]:
+    """Version several artifacts of Ropewalk, each at its own path, as `push` does, and return where they stand.
+
+    A push that fails leaves the earlier ones in place; run again, they change nothing.
+    """
+    return [push(source, repository=repository, name=name) for source in sources]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,27 @@
 
 from pathlib import Path
 
-from sklearn import datasets
-
 from ropewalk.errors import SourceError, nearest
 
 TARGETS = {"breast_cancer": "diagnosis", "wine": "cultivar", "diabetes": "progression"}
 """The samples and their target columns: two classes, three classes, a number."""
 
 
-def write_sample(name: str, destination: Path) -> str:
-    """Write the sample as `destination`/<name>.csv and return the name of its target column.
+def check_sample(name: str) -> None:
+    """Return when there is such a sample.
 
     Raises:
-        SourceError: There is no such sample.
+        SourceError: There is none.
     """
     if name not in TARGETS:
         raise SourceError(f"There is no sample {name!r}.{nearest(name, TARGETS)} Samples: {', '.join(TARGETS)}.")
+
+
+def write_sample(name: str, destination: Path) -> str:
+    """Write the sample as `destination`/<name>.csv and return the name of its target column."""
+    # A second that only samples cost.
+    from sklearn import datasets
+
     loaders = {
         "breast_cancer": datasets.load_breast_cancer,
         "wine": datasets.load_wine,

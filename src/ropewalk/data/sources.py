@@ -10,28 +10,13 @@ from fsspec.callbacks import Callback
 
 from ropewalk.data.cache import object_parts, object_path
 from ropewalk.data.copying import Advance, Digests, copy_hashed, hash_file
-from ropewalk.data.credentials import SSH_KEY, ssh_key
+from ropewalk.data.credentials import is_refusal, no_access, use_ssh_key
 from ropewalk.errors import RopewalkError, ServiceError, SourceError
 
 _LOCAL = ("local", "file")
 _LOCAL_THREADS = 4
 _NETWORK_THREADS = 16
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_ACCESS = (
-    "permission",
-    "authentication",
-    "credential",
-    "forbidden",
-    "access denied",
-    "accessdenied",
-    "401",
-    "403",
-    "unauthorized",
-)
-_VARIABLES = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)",
-    "ssh": f"{SSH_KEY} (the path of a private key) and check that ~/.ssh/known_hosts has the server",
-}
 
 
 class Source(Protocol):
@@ -87,11 +72,8 @@ class NetworkSource:
 
     def _explain(self, error: Exception) -> RopewalkError:
         said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-        if any(word in said.lower() for word in _NO_ACCESS):
-            variables = _VARIABLES.get(
-                self.filesystem.protocol, "the credentials that the remote's configuration names"
-            )
-            return SourceError(f"There is no access to the DVC remote {self.name!r}: {said}. Set {variables}.")
+        if is_refusal(said):
+            return no_access(self.name, self.filesystem.protocol, said)
         return ServiceError(
             f"The DVC remote {self.name!r} broke off or cannot be reached: {said}. Check the network, then run again: "
             "files that are already here are not fetched again."
@@ -120,9 +102,7 @@ def open_source(config: Any, name: str, missing: str) -> Source:
     Raises:
         SourceError: It is of a kind that cannot be read.
     """
-    remote, key = config["remote"][name], ssh_key()
-    if key and str(remote["url"]).startswith("ssh://"):
-        remote["keyfile"] = key
+    use_ssh_key(config["remote"][name])
     kind, settings, path = get_cloud_fs(config, name=name)
     if settings.get("version_aware") or settings.get("worktree"):
         raise SourceError(

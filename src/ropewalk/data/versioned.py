@@ -1,12 +1,15 @@
 """Fetches a path of a Git repository at one commit, whether Git or DVC tracks it, and nothing else of it."""
 
 import fnmatch
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ropewalk.data import dvc_files, git
+from ropewalk.data.beside import schema_names
 from ropewalk.data.cache import Cache
 from ropewalk.data.dvc_files import DvcFiles, Tracked
 from ropewalk.data.plain import copy_files
@@ -78,18 +81,44 @@ def fetch_versioned(
         ServiceError: The server cannot be reached.
         StorageError: The disk is full, or the cache cannot be written.
     """
-    git.refuse_credentials(repository)
     place = PurePosixPath(path)
-    if place.is_absolute() or ".." in place.parts:
-        raise SourceError(f"The path {path!r} leads out of the repository. Give it relative to the root folder.")
+    with _commit(repository, place, revision) as commit:
+        say(f"{repository} at {revision or 'the head of its default branch'}: commit {commit.hash}.")
+        opened = None if cache is None else Cache(cache)
+        content_hash, sha256 = _fetch(commit, place, pattern, destination, staging, opened)
+        _bring_schema(commit, place, destination)
+    return Versioned(commit=commit.hash, path=place.as_posix(), hash=content_hash, sha256=sha256)
+
+
+def resolve_versioned(repository: str, *, path: str, revision: str) -> tuple[str, str]:
+    """Return the commit (in full) that `revision` names now, and the hash that DVC recorded there for `path`.
+
+    The hash is "md5:<hex>"; "" where Git tracks the path itself, or DVC tracks it as part of something else.
+
+    Raises:
+        SourceError: The repository, revision or path cannot be had.
+        ServiceError: The server cannot be reached.
+    """
+    place = PurePosixPath(path)
+    with _commit(repository, place, revision) as commit:
+        tracked = commit.tracked_by_dvc().get(place)
+        if tracked is None:
+            return commit.hash, ""
+        dvc_files.check_oid(tracked.oid, path)
+        return commit.hash, f"md5:{tracked.oid}"
+
+
+@contextmanager
+def _commit(repository: str, path: PurePosixPath, revision: str) -> Iterator[_Commit]:
+    """Give the commit that `revision` names, which has `path`."""
+    git.refuse_credentials(repository)
+    if path.is_absolute() or ".." in path.parts:
+        raise SourceError(f"The path '{path}' leads out of the repository. Give it relative to the root folder.")
     named = git.resolve(repository, revision)
     with tempfile.TemporaryDirectory(prefix="ropewalk-git-") as scratch:
         commit = _open(repository, named, Path(scratch).resolve() / "checkout")
-        say(f"{repository} at {revision or 'the head of its default branch'}: commit {commit.hash}.")
-        _check_path(commit, place)
-        opened = None if cache is None else Cache(cache)
-        content_hash, sha256 = _fetch(commit, place, pattern, destination, staging, opened)
-    return Versioned(commit=commit.hash, path=place.as_posix(), hash=content_hash, sha256=sha256)
+        _check_path(commit, path)
+        yield commit
 
 
 def _open(repository: str, named: str, folder: Path) -> _Commit:
@@ -149,6 +178,17 @@ def _fetch(
     content_hash = copy_files({name: commit.folder / file for name, file in by_git.items()}, destination)
     _refuse_pointers(destination, by_git)
     return ("" if sha256 else content_hash), sha256
+
+
+def _bring_schema(commit: _Commit, path: PurePosixPath, destination: Path) -> None:
+    """Put the schema that Git tracks beside the one table `path` beside it again."""
+    if not (destination / path.name).is_file():
+        return
+    tracked = set(commit.tracked_by_git())
+    names = [name for name in schema_names(path) if str(path.with_name(name)) in tracked]
+    commit.check_out([str(path.with_name(name)) for name in names])
+    for name in names:
+        shutil.copyfile(commit.folder / path.with_name(name), destination / name)
 
 
 def _fetch_tracked(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ropewalk.errors import ConfigError
 from ropewalk.launch import catalog
+from ropewalk.launch.profiles import Profile, apply_profile, check_steps
 from ropewalk.launch.readme import make_readme, readme_path
 from ropewalk.launch.specification import Specification, read_specification
 
@@ -30,8 +31,8 @@ class Compiled:
 
     @property
     def size(self) -> int:
-        """Bytes of YAML."""
-        return len(self.text.encode())
+        """Bytes of YAML, without what a profile adds."""
+        return len(self.text.partition("\n---\n")[0].encode())
 
     @property
     def digest(self) -> str:
@@ -39,15 +40,16 @@ class Compiled:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def compile_everything() -> list[Compiled]:
-    """Return every pipeline, then every component, compiled.
+def compile_everything(profile: Profile = Profile()) -> list[Compiled]:
+    """Return every pipeline, then every component, compiled for the cluster that `profile` describes.
 
     Raises:
-        ConfigError: One is larger than MAX_BYTES.
+        ConfigError: One is larger than MAX_BYTES, or the profile names a step that is nowhere.
     """
     found = [(Path(f"{name}.yaml"), pipeline) for name, pipeline in catalog.pipelines().items()]
     found += [(Path("components", f"{name}.yaml"), component) for name, component in catalog.components().items()]
-    compiled = [_compile(path, component) for path, component in found]
+    compiled = [_compile(path, component, profile) for path, component in found]
+    check_steps(profile, {task for one in compiled for task in one.specification.tasks})
     too_large = [f"{one.path}: {one.size:,} bytes" for one in compiled if one.size > MAX_BYTES]
     if too_large:
         raise ConfigError(
@@ -96,8 +98,8 @@ def update_files(wanted: dict[Path, str], golden: Path) -> list[Path]:
     return changed + stale
 
 
-def _compile(path: Path, component: object) -> Compiled:
-    text = catalog.to_yaml(component)
+def _compile(path: Path, component: object, profile: Profile) -> Compiled:
+    text = apply_profile(catalog.to_yaml(component), profile)
     return Compiled(path=path, text=text, specification=read_specification(text, source=str(path)))
 
 

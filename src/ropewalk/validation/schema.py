@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ropewalk.data.beside import SCHEMA_ENDING
 from ropewalk.data.tables import FOLDER
 from ropewalk.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
-
-ENDING = ".schema.yaml"
-"""How the name of a schema file in the data ends; a file named schema.yaml is one too."""
 
 COLUMN_CHECKS = (
     *("equal_to", "not_equal_to", "greater_than", "greater_than_or_equal_to", "less_than", "less_than_or_equal_to"),
@@ -50,7 +48,8 @@ def find_schema(data: Path, settings: Mapping[str, Any]) -> TableSchema | None:
     if settings:
         return read_schema(yaml.safe_dump(dict(settings), sort_keys=False), place="validation.schema")
     folder = data / FOLDER
-    found = sorted(file for file in folder.rglob("*.yaml") if file.name == "schema.yaml" or file.name.endswith(ENDING))
+    files = folder.rglob("*.yaml")
+    found = sorted(file for file in files if file.name == "schema.yaml" or file.name.endswith(SCHEMA_ENDING))
     if len(found) > 1:
         names = ", ".join(file.relative_to(folder).as_posix() for file in found)
         raise DataError(f"The data have several schemas: {names}. Keep one, or name the table's own in the path.")

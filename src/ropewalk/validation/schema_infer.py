@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from ropewalk.artifacts import MANIFEST, RAW_DATA, disk_errors, read_artifact
+from ropewalk.data.beside import SCHEMA_ENDING
 from ropewalk.data.tables import TableStream, open_files, open_table
 from ropewalk.errors import ConfigError
 from ropewalk.validation.chunk import is_number, is_text
 from ropewalk.validation.columns import is_identifier
 from ropewalk.validation.profile import Profile
 from ropewalk.validation.scan import scan_table
-from ropewalk.validation.schema import ENDING
 
 _WIDEN = 0.1
 _MOST_CATEGORIES = 20
@@ -56,7 +56,7 @@ def infer_schema(data: Path) -> str:
     """
     table = _open(data)
     profiles = scan_table(table).profiles
-    head = _HEAD.format(name=data.name, rows=table.rows, ending=ENDING)
+    head = _HEAD.format(name=data.name, rows=table.rows, ending=SCHEMA_ENDING)
     return head + _as_yaml(profiles)
 
 

@@ -58,7 +58,7 @@ def validate(
             numbers multiclass up to 20 distinct ones, all other numbers regression.
         config: Rules that the table must meet. A schema beside the data (schema.yaml, or a name that ends in
             .schema.yaml) is enforced too, unless the settings have one.
-        reference: Raw-data artifact of an earlier version, to compare distributions with.
+        reference: Raw-data artifact of an earlier version, to compare distributions with; one without files is none.
 
     Raises:
         ConfigError: There is no such task, or the schema asks for something that is not known.
@@ -108,9 +108,8 @@ def validate(
 
 
 def _profiles(reference: Path | None) -> dict[str, Profile]:
-    if reference is None:
+    if reference is None or not read_artifact(reference, RAW_DATA).files:
         return {}
-    read_artifact(reference, RAW_DATA)
     return scan_table(open_table(reference)).profiles
 
 

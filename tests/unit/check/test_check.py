@@ -11,6 +11,7 @@ from ropewalk.errors import ConfigError, SourceError, TrackingError
 
 def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
     assert check({"training": {"dropout": 0.3}}) == {
+        "data": {},
         "validation": {},
         "preprocess": {},
         "training": {"dropout": 0.3},
@@ -22,6 +23,7 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
     ("arguments", "message"),
     [
         ({"config": {"trainning": {}}}, r"no section 'trainning'\. Did you mean 'training'\?"),
+        ({"config": {"data": {"patern": "*"}}}, r"data\.patern: .* Did you mean 'pattern'\?"),
         ({"config": {"training": 3}}, "training=3: need an object"),
         ({"config": {"training": {"droput": 0.1}}}, r"training\.droput: .* Did you mean 'dropout'\?"),
         ({"config": {"preprocess": {"test_fraction": 2}}}, r"preprocess\.test_fraction=2"),

@@ -245,7 +245,7 @@ def test_a_pull_that_is_killed_anywhere_ends_right_the_next_time(
         "print('ready', flush=True); sys.stdin.readline();"
         f"pull({str(repository)!r}, path='many', cache=Path({str(tmp_path / 'cache')!r}), output=Path({str(output)!r}))"
     )
-    for point in range(12):
+    for point in range(20):
         with subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:

@@ -4,9 +4,7 @@ import getpass
 import shutil
 import socket
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,23 +17,7 @@ from ropewalk.data.pull import pull
 from ropewalk.errors import DataError, ServiceError, SourceError
 
 VERSION_2 = b"a,b\n2,0\n2,0\n"
-SSHD = Path("/usr/sbin/sshd")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"nothing listens on port {port}")
 
 
 def use_remote(repository: Path, url: str, *settings: str) -> None:
@@ -71,17 +53,6 @@ def output(tmp_path: Path) -> Path:
 # S3
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(port)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait()
-
-
 @pytest.fixture
 def s3_repository(s3: str, repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name, value in KEYS.items():
@@ -115,6 +86,28 @@ def test_missing_s3_credentials_are_asked_for_by_name(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(SourceError, match=r"no access to the DVC remote 'far'.*Set AWS_ACCESS_KEY_ID and AWS_SECRET"):
         pull(str(s3_repository), path="table.csv", output=output)
+
+
+def test_wrong_s3_keys_are_refused_and_never_repeated(
+    s3_with_users: tuple[str, dict[str, str]], repository: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, keys = s3_with_users
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    # The default session keeps the keys that it met first.
+    client = boto3.Session().client("s3", endpoint_url=address)
+    remote = repository.parent / "remote"
+    for file in remote.rglob("*"):
+        if file.is_file():
+            client.upload_file(str(file), "guarded", f"dvc/{file.relative_to(remote).as_posix()}")
+    use_remote(repository, "s3://guarded/dvc", f"endpointurl = {address}")
+    shutil.rmtree(remote)
+    pull(str(repository), path="table.csv", output=output)
+    assert pulled(output) == {"table.csv": VERSION_2}
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+    with pytest.raises(SourceError, match=r"no access to the DVC remote 'far'.*Set AWS_ACCESS_KEY_ID") as caught:
+        pull(str(repository), path="parts", output=output.with_name("other"))
+    assert "not-the-secret" not in str(caught.value)
 
 
 def test_an_s3_bucket_without_the_object_says_what_to_do(
@@ -220,32 +213,6 @@ def test_an_http_server_without_the_object_says_what_to_do(repository: Path, htt
 # SSH
 
 
-@pytest.fixture(scope="module")
-def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """Yield port and folder of an SSH server: the folder has keys `right` and `wrong`, and `home/.ssh/known_hosts`."""
-    if not SSHD.exists():
-        pytest.skip("install openssh-server")
-    folder = tmp_path_factory.mktemp("ssh")
-    for name in ("host", "right", "wrong"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    shutil.copy(folder / "right.pub", folder / "authorized")
-    Path("/run/sshd").mkdir(exist_ok=True)
-    port = free_port()
-    (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
-        f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
-        "Subsystem sftp internal-sftp\n"
-    )
-    (folder / "home" / ".ssh").mkdir(parents=True)
-    key = (folder / "host.pub").read_text()
-    (folder / "home" / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}")
-    server = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "config"], stderr=subprocess.DEVNULL)
-    wait_for(port)
-    yield port, folder
-    server.terminate()
-    server.wait()
-
-
 @pytest.fixture
 def ssh_repository(ssh: tuple[int, Path], repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     port, folder = ssh
@@ -296,12 +263,12 @@ def test_a_git_repository_behind_ssh_is_read_with_the_key(
 
 @pytest.mark.parametrize("url", ["s3://bucket/dvc", "http://127.0.0.1:{port}", "ssh://me@127.0.0.1:{port}/dvc"])
 def test_a_remote_that_is_down_is_an_error_worth_trying_again(
-    repository: Path, output: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    repository: Path, output: Path, url: str, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    port = free_port()
+    port = free_port
     settings = [f"endpointurl = http://127.0.0.1:{port}"] if url.startswith("s3") else []
     use_remote(repository, url.format(port=port), *settings)
     with pytest.raises(ServiceError, match=r"remote 'far' broke off or cannot be reached.*Check the network"):

@@ -226,7 +226,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_in_the_right_state(hub: Path
     process.communicate()
     whole = time.monotonic() - started
     chance = random.Random(3)
-    for number in range(8):
+    for number in range(20):
         (model / "extra.txt").write_text(str(number))
         (model / "manifest.json").unlink(missing_ok=True)
         process = _start(model, hub, "m")

@@ -1,0 +1,1 @@
+"""Find out which version a source has now."""

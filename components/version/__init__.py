@@ -1,0 +1,1 @@
+"""Version what a run made in a Git and DVC repository."""
