@@ -22,18 +22,26 @@ def draw_shift(shift: Shift) -> str:
         _draw_categories(drawing, shift)
     drawing.axes.set_ylabel("Share of the rows")
     drawing.axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    drawing.axes.legend(loc="upper right", handlelength=0.9)
+    # Above the axes, where it hides no bar.
+    drawing.axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, handlelength=0.9, borderaxespad=0.2)
     return drawing.svg(f"Values of {shift.now.name} now and in the reference")
 
 
 def _draw_numbers(drawing: Drawing, shift: Shift) -> None:
     both = np.concatenate([shift.now.finite, shift.before.finite])
     low, high = np.quantile(both, [0.005, 0.995])
-    if low == high:
-        low, high = both.min() - 0.5, both.max() + 0.5
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = _edges(low, high, whole=shift.now.is_whole and shift.before.is_whole)
     drawing.axes.stairs(_shares(shift.before, edges), edges, fill=True, color=QUIET, alpha=0.35, label="reference")
     drawing.axes.stairs(_shares(shift.now, edges), edges, color=PRIMARY, linewidth=1.6, label="now")
+
+
+def _edges(low: float, high: float, *, whole: bool) -> NDArray[np.float64]:
+    """Return the bounds of bins: of equal width, for whole numbers so that each holds as many of them."""
+    if whole or low == high:
+        first, last = np.floor(low), np.ceil(high)
+        width = np.ceil((last - first + 1) / _BINS)
+        return np.arange(first - 0.5, last + width, width)
+    return np.linspace(low, high, _BINS + 1)
 
 
 def _shares(column: Profile, edges: NDArray[np.float64]) -> NDArray[np.float64]:

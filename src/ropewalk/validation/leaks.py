@@ -75,7 +75,7 @@ def _determines(feature: Profile, target: Profile, both: NDArray[np.bool_]) -> b
     classes = np.count_nonzero(np.bincount(target.codes[both]))
     if classes < 2 or both.sum() < _ROWS_PER_VALUE * values:
         return False
-    pairs = np.sort(feature.codes[both] * len(target.dictionary) + target.codes[both])
+    pairs = np.sort(feature.codes[both].astype(np.int64) * len(target.dictionary) + target.codes[both])
     return bool(1 + np.count_nonzero(np.diff(pairs)) == values)
 
 

@@ -8,11 +8,13 @@ from ropewalk.artifacts import Manifest
 from ropewalk.report.blocks import Cell, CellValue, Fact, Facts, Plot, Plots, Section, Table, Text, Tone
 from ropewalk.report.format import count, number, percent, short, size
 from ropewalk.report.page import render_page
+from ropewalk.validation.config import ValidationConfig
 from ropewalk.validation.drift import Shift
 from ropewalk.validation.findings import Finding
 from ropewalk.validation.profile import Profile
 from ropewalk.validation.rules import Broken, Rule
 
+_TONES: dict[str, Tone] = {"error": "bad", "warning": "warn"}
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_CLASSES = 12
 _TOP_VALUES = 3
@@ -31,6 +33,8 @@ def render(
     demands: Sequence[Rule] = (),
     broken: Sequence[Broken] = (),
     shifts: Sequence[Shift] = (),
+    reference: Manifest | None = None,
+    config: ValidationConfig = ValidationConfig(),
 ) -> str:
     """Return the page as HTML: what was found, what the target is, and what each column holds.
 
@@ -44,6 +48,8 @@ def render(
         demands: Rules of the schema.
         broken: Rules, of the schema or the settings, that some row breaks.
         shifts: How columns differ from the reference.
+        reference: Manifest of the reference.
+        config: The settings, which say from where on a difference is told.
     """
     cells = sum(column.rows for column in profiles)
     missing = sum(column.nulls for column in profiles)
@@ -62,7 +68,7 @@ def render(
             _findings(findings),
             *([_examples(broken)] if broken else []),
             *([_schema(demands, broken)] if demands else []),
-            *([_reference(shifts)] if shifts else []),
+            *([_reference(shifts, findings, reference, config)] if shifts else []),
             *([_target(target, task, reason)] if target and task else []),
             _columns(profiles, target),
             _source(manifest),
@@ -87,23 +93,24 @@ def _plural(amount: int, noun: str) -> str:
 def _findings(findings: Sequence[Finding]) -> Section:
     if not findings:
         return Section("Findings", [Text("Every check passed.")])
+    # What was found comes second: a phone shows no more than two columns at once.
     rows: list[list[CellValue]] = [
         [
-            Cell(finding.severity, tone="bad" if finding.severity == "error" else "warn"),
+            Cell(finding.severity, tone=_TONES[finding.severity]),
+            finding.message[:1].upper() + finding.message[1:],
             finding.column or "the table",
             finding.rule,
-            finding.message[:1].upper() + finding.message[1:],
         ]
         for finding in findings
     ]
-    return Section("Findings", [Table(["Result", "Column", "Check", "What was found"], rows)])
+    return Section("Findings", [Table(["Result", "What was found", "Column", "Check"], rows)])
 
 
 def _examples(broken: Sequence[Broken]) -> Section:
     rows: list[list[CellValue]] = [
         [
             ", ".join(found.rule.columns),
-            Cell(found.rule.name, tone="bad" if found.rule.severity == "error" else "warn"),
+            Cell(found.rule.name, tone=_TONES[found.rule.severity]),
             found.rule.demand,
             f"{'about ' * found.about}{count(found.rows)}",
             "; ".join(example[:_LONGEST_EXAMPLE] for example in found.examples),
@@ -131,30 +138,55 @@ def _schema(demands: Sequence[Rule], broken: Sequence[Broken]) -> Section:
 def _verdict(rule: Rule, rows: int) -> Cell:
     if not rows:
         return Cell("holds", tone="good")
-    return Cell(f"broken in {count(rows)}", tone="bad" if rule.severity == "error" else "warn")
+    return Cell(f"broken in {count(rows)}", tone=_TONES[rule.severity])
 
 
-def _reference(shifts: Sequence[Shift]) -> Section:
+def _reference(
+    shifts: Sequence[Shift], findings: Sequence[Finding], reference: Manifest | None, config: ValidationConfig
+) -> Section:
+    told = {(finding.rule, finding.column): _TONES[finding.severity] for finding in findings}
     ordered = sorted(shifts, key=lambda shift: (-(shift.psi or 0), -(shift.ks or 0)))
     rows: list[list[CellValue]] = [
         [
             shift.now.name,
-            f"{percent(shift.before.nulls / shift.before.rows)} → {percent(shift.now.nulls / shift.now.rows)}",
+            Cell(_missing(shift), tone=told.get(("drift: missing", shift.now.name))),
             _means(shift),
-            f"{len(shift.new):,} new, {len(shift.vanished):,} gone" if shift.new or shift.vanished else None,
-            None if shift.psi is None else f"{shift.psi:.3f}",
-            None if shift.ks is None else f"{shift.ks:.3f}",
+            _categories(shift, told.get(("drift: new", shift.now.name), told.get(("drift: vanished", shift.now.name)))),
+            None if shift.psi is None else Cell(f"{shift.psi:.3f}", tone=told.get(("drift: psi", shift.now.name))),
+            None if shift.ks is None else Cell(f"{shift.ks:.3f}", tone=told.get(("drift: ks", shift.now.name))),
         ]
         for shift in ordered
     ]
     headers = ["Column", "Missing", "Mean ± deviation", "Categories", "PSI", "KS distance"]
     drawn = [shift for shift in ordered if shift.psi is not None][:_MOST_PLOTS]
     sampled = max(shift.now.rows for shift in shifts) > max(len(shift.now.values) for shift in shifts)
-    note = "Reference → now. PSI is the population stability index over ten equal parts of the reference."
+    note = (
+        f"{_version(reference)} → now. PSI is the population stability index over ten equal parts of the reference. "
+        f"Told are a PSI above {config.psi_warning:g} (refused above {config.psi_error:g}), a Kolmogorov-Smirnov "
+        f"distance above {config.ks_warning:g}, a share of missing values that changes by more than "
+        f"{percent(config.null_share_change)}, and new and vanished categories."
+    )
     if sampled:
         rows_used = count(len(shifts[0].now.values))
         note += f" Distributions of numbers are those of {rows_used} rows spread evenly over the table."
     return Section("Against the reference", [Table(headers, rows, numeric=(4, 5)), *_plots(drawn)], note=note)
+
+
+def _version(reference: Manifest | None) -> str:
+    facts = reference.facts if reference else {}
+    revision, commit = str(facts.get("revision") or ""), str(facts.get("commit") or "")[:12]
+    named = " at ".join(filter(None, [revision, commit]))
+    return f"Reference ({named})" if named else "Reference"
+
+
+def _missing(shift: Shift) -> str:
+    return " → ".join(percent(side.nulls / side.rows) for side in (shift.before, shift.now))
+
+
+def _categories(shift: Shift, tone: Tone | None) -> Cell | None:
+    if not (shift.new or shift.vanished):
+        return None
+    return Cell(f"{len(shift.new):,} new, {len(shift.vanished):,} gone", tone=tone)
 
 
 def _means(shift: Shift) -> str | None:
@@ -173,7 +205,7 @@ def _plots(shifts: Sequence[Shift]) -> list[Plots]:
     # Matplotlib takes half a second to load, which only a comparison pays.
     from ropewalk.validation.drift_plots import draw_shift
 
-    caption = "Filled: the reference. Line or dark bars: now."
+    caption = "Grey: the reference. Blue: now."
     return [Plots([Plot(draw_shift(shift), caption, title=shift.now.name) for shift in shifts])]
 
 

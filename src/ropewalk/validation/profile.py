@@ -47,7 +47,7 @@ class Profile:
     """How often each value occurs in all rows; None when it was not counted to the end."""
     values: pa.Array = field(repr=False)
     """Cells of rows spread evenly over the table; of a table that is small enough, all cells."""
-    codes: NDArray[np.int64] = field(repr=False)
+    codes: NDArray[np.int32] = field(repr=False)
     """Each of `values` as its place in `dictionary`, -1 where it is missing; empty for a type that is not simple."""
     dictionary: pa.Array = field(repr=False)
     """The values that differ in `values`, in the order of first occurrence; empty for a type that is not simple."""
@@ -91,6 +91,11 @@ class Profile:
     def is_numeric(self) -> bool:
         """Whether it holds numbers."""
         return is_number(self.type)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds whole numbers."""
+        return bool(pa.types.is_integer(self.type))
 
     @cached_property
     def counts(self) -> dict[Any, int]:
@@ -206,10 +211,12 @@ class Profiler:
     def profile(self) -> Profile:
         """Return the profile of what was added."""
         values = pa.concat_arrays(self._kept)
-        codes, dictionary = np.empty(0, np.int64), pa.array([])
+        # The parts would be held beside the whole.
+        self._kept.clear()
+        codes, dictionary = np.empty(0, np.int32), pa.array([])
         if is_simple(self._type):
             encoded = pc.dictionary_encode(values)
-            codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+            codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
             dictionary = encoded.dictionary
         return Profile(
             name=self._name,

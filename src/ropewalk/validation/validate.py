@@ -73,7 +73,8 @@ def validate(
     demands = rules_of_schema(schema, table.schema) if schema else []
     scan = scan_table(table, [*rules_of_settings(table.schema, config), *demands])
     profiles = scan.profiles
-    before = _profiles(reference)
+    origin = read_artifact(reference, RAW_DATA) if reference else None
+    before = scan_table(open_table(reference)).profiles if reference and origin and origin.files else {}
     shifts = compare(profiles, before)
     target = target or str(manifest.facts.get("target", ""))
     found, reason = _task(profiles.get(target), task)
@@ -93,6 +94,8 @@ def validate(
         demands=demands,
         broken=scan.broken,
         shifts=shifts,
+        reference=origin,
+        config=config,
     )
     write_page(report, html)
     warnings = tuple(finding.message for finding in findings if finding.severity == "warning")
@@ -105,12 +108,6 @@ def validate(
     if errors:
         raise DataError("The data cannot be used:\n  - " + "\n  - ".join(errors))
     return Validated(target=target, task=found, rows=table.rows, columns=len(profiles), warnings=warnings)
-
-
-def _profiles(reference: Path | None) -> dict[str, Profile]:
-    if reference is None or not read_artifact(reference, RAW_DATA).files:
-        return {}
-    return scan_table(open_table(reference)).profiles
 
 
 def _task(target: Profile | None, task: str) -> tuple[str, str]:

@@ -108,6 +108,7 @@ def test_the_page_shows_old_against_new(compare: Compare, tmp_path: Path) -> Non
     html = (tmp_path / "report.html").read_text()
     assert "Against the reference" in html
     assert html.count('<svg class="drawing"') == 4
+    assert "a PSI above 0.1 (refused above 0.2), a Kolmogorov-Smirnov distance above 0.1" in html
     assert "Values of price now and in the reference" in html
     assert not re.search(r'(?:src|href)="https?:', html)
 

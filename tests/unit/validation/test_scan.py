@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ropewalk.artifacts import RAW_DATA, write_artifact
@@ -14,8 +15,11 @@ from ropewalk.data import csv_files, tables
 from ropewalk.data.tables import open_table, read_table
 from ropewalk.errors import DataError
 from ropewalk.validation.chunk import Chunk
+from ropewalk.validation.config import ValidationConfig
+from ropewalk.validation.counts import Counts
 from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
-from ropewalk.validation.scan import scan_table, spread_rows
+from ropewalk.validation.rules import rules_of_settings
+from ropewalk.validation.scan import check_rules, scan_table, spread_rows
 
 MakeRaw = Callable[..., Path]
 
@@ -96,7 +100,125 @@ def test_the_sample_is_spread_evenly_and_the_same_each_time() -> None:
     assert spread_rows(5, 10).tolist() == [0, 1, 2, 3, 4]
 
 
+# Rows that rise, and rows that repeat
+
+
+KEYS = {
+    "rising": np.arange(200),
+    "falling": -np.arange(200),
+    "rising, then again from the start": np.tile(np.arange(100), 2),
+    "rising, then one from before": np.append(np.arange(199), 3),
+    "equal at the end of a batch": np.append(np.arange(37), np.arange(36, 199)),
+    "times": pd.date_range("2024", periods=200, freq="h"),
+    "times, one twice": pd.date_range("2024", periods=199, freq="h").append(pd.DatetimeIndex(["2024-01-02"])),
+    "zeros of both signs": np.append(np.append(np.linspace(-2, -1, 100), [-0.0, 0.0]), np.linspace(1, 2, 98)),
+    "missing": np.append(np.linspace(0, 1, 198), [np.nan, np.nan]),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.usefixtures("small_batches")
+def test_values_that_are_there_twice_are_found_in_a_column_that_rises_at_first(make_raw: MakeRaw, name: str) -> None:
+    frame = pd.DataFrame({"key": KEYS[name], "text": "x"})
+    table = open_table(make_raw(frame))
+    expected = frame.index[frame["key"].duplicated(keep=False)] + 1
+    broken = check_rules(table, rules_of_settings(table.schema, ValidationConfig(unique=("key",))))
+    assert [found.rows for found in broken] == [len(expected)] * (len(expected) > 0)
+    for found in broken:
+        rows = [example.rpartition(" in row ")[2] for example in found.examples]
+        assert rows == [str(row) for row in expected[:5]]
+    fingerprints = scan_table(table).fingerprints
+    assert (fingerprints.repeats() if fingerprints else 0) == frame.duplicated().sum()
+
+
+# Counted values
+
+
+def test_values_are_counted_in_the_order_of_their_first_occurrence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ropewalk.validation.counts._MOST_PENDING", 100)
+    random = np.random.default_rng(0)
+    texts = np.where(random.random(5000) < 0.1, None, random.integers(0, 60, 5000).astype(str))
+    counts = Counts()
+    for part in np.split(texts, 50):
+        counts.add(Chunk(pa.array(part, pa.string()), first_row=1))
+    expected = pd.Series(texts).value_counts(sort=False)
+    assert list((counts.result() or {}).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize(("values", "are_counted"), [(10_000, True), (10_001, False)])
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_more_than_ten_thousand_values_are_not_counted(values: int, are_counted: bool, missing: list[None]) -> None:
+    counts = Counts()
+    for first in range(0, values, 3000):
+        counts.add(Chunk(pa.array([*range(first, min(first + 3000, values)), *missing]), first_row=1))
+    found = counts.result()
+    assert found == (dict.fromkeys(range(values), 1) if are_counted else None)
+
+
 # The stream of rows
+
+
+def texts(rows: int = 2000) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    few = random.choice(["north", "south", "é", "", None], rows)
+    few[-1] = "only at the end"
+    return pd.DataFrame(
+        {
+            "few": few,
+            "category": pd.Categorical(few),
+            "differ": [f"{row:05}-{number}" for row, number in enumerate(random.random(rows))],
+            "none": pd.Series([None] * rows, dtype="str"),
+            "number": random.integers(0, 9, rows),
+        }
+    )
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_text_that_is_stored_as_a_dictionary_stays_one_and_means_the_same(make_raw: MakeRaw) -> None:
+    raw = make_raw(texts())
+    table, whole = open_table(raw), read_table(raw)
+    coded = next(table.coded_batches())
+    are_coded = {name for name in coded.schema.names if pa.types.is_dictionary(coded.column(name).type)}
+    assert {"few", "category"} <= are_coded
+    assert "differ" not in are_coded
+    assert pa.Table.from_batches(list(table.batches())).combine_chunks() == whole.combine_chunks()
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_value_breaks_a_rule_only_in_the_rows_that_hold_it(make_raw: MakeRaw) -> None:
+    table = open_table(make_raw(texts()))
+    allowed = dict.fromkeys(("few", "category"), ("north", "south", "é", ""))
+    rules = rules_of_settings(table.schema, ValidationConfig(allowed=allowed, required=("few",)))
+    found = {(broken.rule.columns[0], broken.rule.name): broken for broken in check_rules(table, rules)}
+    for name in ("few", "category"):
+        assert found[name, "allowed"].rows == 1
+        assert found[name, "allowed"].examples == ("'only at the end' in row 2,000",)
+    assert found["few", "required"].rows == int(texts()["few"].isna().sum())
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_sample_of_texts_holds_their_values(make_raw: MakeRaw) -> None:
+    raw = make_raw(texts())
+    profiles = scan_table(open_table(raw), most_cells=500).profiles
+    chosen = spread_rows(2000, 100)
+    for name, column in profiles.items():
+        assert column.values.to_pylist() == read_table(raw).column(name).take(pa.array(chosen)).to_pylist()
+        assert column.values.type == column.type
+
+
+def test_of_selected_columns_no_others_are_read(make_raw: MakeRaw) -> None:
+    raw = make_raw(pd.DataFrame({"sound": range(5000), "broken": np.random.default_rng(0).random(5000)}))
+    file = raw / "data/table.parquet"
+    place = pq.ParquetFile(file).metadata.row_group(0).column(1).data_page_offset
+    content = bytearray(file.read_bytes())
+    content[place : place + 1000] = bytes(1000)
+    file.write_bytes(content)
+    table = open_table(raw)
+    read = pa.Table.from_batches(list(table.select(["sound"]).batches()))
+    assert read.column_names == ["sound"]
+    assert read["sound"].to_pylist() == list(range(5000))
+    with pytest.raises(DataError, match="is not a whole Parquet file"):
+        list(table.batches())
 
 
 def raw_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
