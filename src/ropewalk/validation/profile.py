@@ -112,7 +112,8 @@ class Profile:
             return np.empty(0)
         present = self.values.drop_null().cast(pa.float64(), safe=False)
         numbers: NDArray[np.float64] = present.to_numpy(zero_copy_only=False)
-        return numbers[np.isfinite(numbers)]
+        are_finite = np.isfinite(numbers)
+        return numbers if are_finite.all() else numbers[are_finite]
 
     def most_frequent(self, most: int) -> list[tuple[str, int]]:
         """Return up to `most` values with their counts, the most frequent first."""
