@@ -1,9 +1,21 @@
 """Settings of validation: rules that a table must meet beyond those that hold for all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ropewalk.errors import ConfigError
+from ropewalk.errors import ConfigError, nearest
+
+SEVERITIES = ("error", "warning")
+"""An error stops the pipeline; a warning does not."""
+CHECKS = (
+    *("allowed", "unique", "required", "ranges", "max_null_share"),
+    *("infinite", "empty", "constant", "identifier", "leak", "duplicates"),
+    *("schema: dtype", "schema: nullable", "schema: unique", "schema: required", "schema: strict"),
+    *("drift: added", "drift: removed", "drift: type", "drift: missing", "drift: new", "drift: vanished"),
+    *("drift: psi", "drift: ks"),
+)
+"""Checks whose severity can be chosen; those of a schema that are not here have `raise_warning` in the schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,8 @@ class ValidationConfig:
     """Change of a column's share of missing values against the reference that is told, in (0, 1]."""
     drift_ignore: tuple[str, ...] = ()
     """Columns that may differ from the reference, such as a counter."""
+    severity: dict[str, str] = field(default_factory=dict)
+    """Check as the report names it, such as "drift: new", or one of a column ("unique/id") -> "error" or "warning"."""
 
     def __post_init__(self) -> None:
         if self.min_rows < 2:
@@ -54,3 +68,20 @@ class ValidationConfig:
         for column, values in self.allowed.items():
             if not values:
                 raise ConfigError(f"allowed[{column!r}] is empty: name at least one value.")
+        _check_severities(self.severity)
+
+    def severity_of(self, check: str, column: str, usual: str) -> str:
+        """Return the severity chosen for a check of a column, else that of the check everywhere, else `usual`."""
+        return self.severity.get(f"{check}/{column}", self.severity.get(check, usual))
+
+
+def _check_severities(chosen: Mapping[str, str]) -> None:
+    for place, severity in chosen.items():
+        check = place.partition("/")[0]
+        if check not in CHECKS:
+            raise ConfigError(
+                f"severity names {check!r}, which is no check to choose it for.{nearest(check, CHECKS)} "
+                f"Known: {', '.join(CHECKS)}."
+            )
+        if severity not in SEVERITIES:
+            raise ConfigError(f"severity[{place!r}]={severity!r}: need one of {', '.join(SEVERITIES)}.")

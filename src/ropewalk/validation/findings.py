@@ -1,15 +1,14 @@
 """What validation finds."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that is wrong, or odd, with the table."""
 
-    severity: Literal["error", "warning"]
-    """An error stops the pipeline; a warning does not."""
+    severity: str
+    """ "error" or "warning": an error stops the pipeline; a warning does not."""
     rule: str
     """A word or two for what was checked, such as "mixed types"."""
     column: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,8 +34,8 @@ class Rule:
     """What must hold, for the page: "between 0 and 9"."""
     problem: str
     """What is wrong when it does not; {rows} and {examples} stand for what was found."""
-    severity: Literal["error", "warning"] = "error"
-    """Whether a broken rule stops the pipeline."""
+    severity: str = "error"
+    """ "error" or "warning": whether a broken rule stops the pipeline."""
     breaks: Callable[[Sequence[Chunk]], pa.BooleanArray | None] | None = field(default=None, repr=False)
     """Returns a mask of the rows that break it, None when there is none; None: no two rows may be equal."""
 

@@ -1,7 +1,7 @@
 """Validates a raw table: every error is found and reported at once, before anything is trained."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ropewalk.artifacts import RAW_DATA, read_artifact
@@ -16,7 +16,7 @@ from ropewalk.validation.findings import Finding
 from ropewalk.validation.leaks import check_duplicates, check_leaks
 from ropewalk.validation.page import render
 from ropewalk.validation.profile import Profile
-from ropewalk.validation.rules import check_settings, rules_of_settings
+from ropewalk.validation.rules import Rule, check_settings, rules_of_settings
 from ropewalk.validation.scan import Scan, scan_table
 from ropewalk.validation.schema import find_schema
 from ropewalk.validation.schema_rules import check_schema, rules_of_schema
@@ -70,8 +70,9 @@ def validate(
     manifest = read_artifact(data, RAW_DATA)
     table = open_table(data)
     schema = find_schema(data, config.schema)
-    demands = rules_of_schema(schema, table.schema) if schema else []
-    scan = scan_table(table, [*rules_of_settings(table.schema, config), *demands])
+    demands = [_judged(rule, config) for rule in (rules_of_schema(schema, table.schema) if schema else ())]
+    rules = [_judged(rule, config) for rule in rules_of_settings(table.schema, config)]
+    scan = scan_table(table, [*rules, *demands])
     profiles = scan.profiles
     origin = read_artifact(reference, RAW_DATA) if reference else None
     before = scan_table(open_table(reference)).profiles if reference and origin and origin.files else {}
@@ -83,7 +84,11 @@ def validate(
         *(check_schema(schema, profiles) if schema else ()),
         *(check_drift(profiles, before, shifts, config) if before else ()),
     ]
-    findings = sorted(found_wrong, key=lambda finding: finding.severity)
+    judged = [
+        replace(finding, severity=config.severity_of(finding.rule, finding.column, finding.severity))
+        for finding in found_wrong
+    ]
+    findings = sorted(judged, key=lambda finding: finding.severity)
     html = render(
         manifest=manifest,
         profiles=list(profiles.values()),
@@ -108,6 +113,10 @@ def validate(
     if errors:
         raise DataError("The data cannot be used:\n  - " + "\n  - ".join(errors))
     return Validated(target=target, task=found, rows=table.rows, columns=len(profiles), warnings=warnings)
+
+
+def _judged(rule: Rule, config: ValidationConfig) -> Rule:
+    return replace(rule, severity=config.severity_of(rule.name, ", ".join(rule.columns), rule.severity))
 
 
 def _task(target: Profile | None, task: str) -> tuple[str, str]:

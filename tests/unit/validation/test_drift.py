@@ -91,6 +91,14 @@ def test_what_has_changed_is_told(compare: Compare, columns: dict[str, object], 
     assert re.search(message, "\n".join(warnings))
 
 
+def test_new_categories_can_be_refused(compare: Compare) -> None:
+    now = sales(1)
+    now.loc[:3, "shop"] = "east"
+    assert any("categories that are new: 'east'" in text for text in compare(now, sales(0)))
+    with pytest.raises(DataError, match="categories that are new: 'east'"):
+        compare(now, sales(0), severity={"drift: new": "error"})
+
+
 def test_a_column_that_is_gone_is_told(compare: Compare) -> None:
     assert compare(sales(1).drop(columns="pieces"), sales(0)) == (
         "the column 'pieces' of the reference is no longer there.",

@@ -320,6 +320,32 @@ def test_a_senseless_rule_is_a_wrong_setting(settings: dict[str, object], messag
 # The report
 
 
+def test_the_severity_of_a_check_can_be_chosen_everywhere_or_for_one_column(check: Check) -> None:
+    table = frame(size=[1.0] * ROWS, same=["x"] * ROWS)
+    rules = {"ranges": {"size": (2, 3)}, "unique": ("size", "colour")}
+    with pytest.raises(DataError, match="must be unique"):
+        check(table, **rules, severity={"ranges": "warning", "unique/size": "warning"})
+    warnings = check(table, **rules, severity={"ranges": "warning", "unique": "warning"}).warnings
+    assert sum("must be unique" in text for text in warnings) == 2
+    assert any("leaves its range" in text for text in warnings)
+    with pytest.raises(DataError) as refused:
+        check(table, severity={"constant/same": "error"})
+    assert "the column 'same'" in str(refused.value) and "the column 'size'" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("severity", "message"),
+    [
+        ({"uniqe": "warning"}, "'uniqe', which is no check to choose it for. Did you mean 'unique'"),
+        ({"unique/id": "ignore"}, "severity['unique/id']='ignore': need one of error, warning"),
+        ({"target": "warning"}, "'target', which is no check"),
+    ],
+)
+def test_a_severity_of_nothing_is_a_wrong_setting(severity: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        ValidationConfig(severity=severity)
+
+
 def test_all_errors_are_told_at_once_and_the_page_is_written_first(check: Check, tmp_path: Path) -> None:
     table = frame(
         y=["a", "b", "c"] * 40,
