@@ -54,6 +54,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         environment[name] = value
     if words[:2] == ["python", "compile.py"]:
         words[1:2] = [str(ROOT / "compile.py"), *([] if "--check" in words or "--out" in words else ["--out", "build"])]
+    words = [str(ROOT / word) if word.startswith("profiles/") else word for word in words]
     return subprocess.run(words, cwd=folder, env=environment, text=True, capture_output=True)
 
 
@@ -64,13 +65,15 @@ def test_the_make_targets_of_the_readme_exist() -> None:
 
 
 def test_every_command_of_the_readme_ends_well(folder: Path) -> None:
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 12
     for command in COMMANDS:
         ended = run(command, folder)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
-    assert "registry.example.com/ml/ropewalk-steps" in (folder / "build" / "training.yaml").read_text()
+    compiled = (folder / "build" / "training.yaml").read_text()
+    assert "registry.example.com/ml/ropewalk-steps" in compiled
+    assert "secretName: git-token" in compiled
     runs = json.loads(run("ropewalk runs --json", folder).stdout)
-    assert [entry["state"] for entry in runs] == ["succeeded"] * 3
+    assert [entry["state"] for entry in runs] == ["succeeded"] * 4
 
 
 def test_the_notebooks_lines_submit_the_pipeline_with_parameters_that_it_has() -> None:
