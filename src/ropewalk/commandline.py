@@ -15,7 +15,8 @@ def run_command(function: Callable[..., Any], *, name: str) -> NoReturn:
     """Call `function` with the command line's arguments, print its result as JSON, and exit.
 
     Flags, types, defaults and help come from the function's signature and docstring.
-    Exit codes: 0 done, 1 a RopewalkError (its message on stderr), 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 a RopewalkError (its message on stderr), 2 wrong usage, 75 stopped by SIGTERM with its state
+    kept (run the same command again to go on), 130 interrupted.
     """
     _run(lambda prog: tyro.cli(function, prog=prog, config=(tyro.conf.OmitArgPrefixes,)), name)
 
@@ -35,7 +36,8 @@ def _run(call: Callable[[str], Any], name: str) -> NoReturn:
     try:
         result = call(f"python -m ropewalk.{name}")
     except RopewalkError as error:
-        sys.exit(f"error: {error}")
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: nothing half-written is left; run the same command again\n")
         sys.exit(130)
