@@ -1,6 +1,6 @@
 """Trains as often as the plan says, dying by SIGKILL each time, then once to the end.
 
-Run as `python deaths.py FOLDER MODEL CONFIG PLAN`: CONFIG and PLAN are JSON. A death is ["after", seconds] from the start
+Run as `python deaths.py FOLDER MODEL CONFIG PLAN`, the last two as JSON. A death is ["after", seconds] from the start
 of training, or ["write", number]: at the so-manieth time that a file is made durable or renamed. Prints a line per
 attempt. Attempts are forked, so that torch is loaded once.
 """
