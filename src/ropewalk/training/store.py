@@ -106,7 +106,9 @@ class _Bucket:
 
     def read(self, name: str) -> bytes:
         with self._service_errors():
-            return bytes(self._files.cat_file(f"{self._path}/{name}"))
+            if self._files.exists(f"{self._path}/{name}"):
+                return bytes(self._files.cat_file(f"{self._path}/{name}"))
+        raise FileNotFoundError(f"{self.place}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
         with self._service_errors():
@@ -125,8 +127,6 @@ class _Bucket:
     def _service_errors(self) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except (OSError, ImportError, ValueError) as error:
             raise ServiceError(
                 f"The checkpoint folder {self.place} cannot be used: {error}. Check training.checkpoint, the service's "
