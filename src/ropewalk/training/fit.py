@@ -270,10 +270,9 @@ class _Loop:
 
     def _train_loss(self) -> tuple[float, int]:
         """Return the mean loss per row of this epoch's steps, and how many rows they saw."""
-        self._check_losses()
+        losses = self._read_losses()
         counts = torch.tensor(self._counts()[: self._at.step], dtype=torch.float64)
-        losses = self._losses[: self._at.step].cpu().double()
-        return float(losses @ counts / counts.sum()), int(counts.sum())
+        return float(losses.double() @ counts / counts.sum()), int(counts.sum())
 
     def _counts(self) -> list[int]:
         return batch_sizes(self._task.train, epoch=self._at.epoch, batch_size=self._batch_size)
@@ -283,12 +282,16 @@ class _Loop:
         rows = sum(self._counts()[self._began_at : self._at.step])
         return rows / max(time.monotonic() - self._epoch_began, 1e-9)
 
-    def _check_losses(self) -> None:
-        """Raise TrainingError for the first loss of this epoch that is no finite number: one look at all of them."""
+    def _read_losses(self) -> Tensor:
+        """Return the losses of this epoch's steps: the one wait for a GPU between two reports.
+
+        Raises:
+            TrainingError: One is no finite number; names the first.
+        """
         losses = self._losses[: self._at.step].cpu()
         strange = (~losses.isfinite()).nonzero()
         if not len(strange):
-            return
+            return losses
         step = int(strange[0])
         again = batches(
             self._task.train,
@@ -311,12 +314,12 @@ class _Loop:
             )
 
     def _report_inside(self) -> None:
-        self._check_losses()
+        losses = self._read_losses()
         self._progress.inside(
             self._at.epoch,
             self._at.step,
             done=self._at.done,
-            loss=float(self._losses[: self._at.step].mean()),
+            loss=float(losses.mean()),
             rows_per_second=self._rows_per_second(),
             gpu=gpu_words(self._monitor.sample()),
         )
@@ -344,12 +347,12 @@ class _Loop:
             **{f"network.{name}": value for name, value in self._network.state_dict().items()},
             **{f"average.{name}": value for name, value in self._average.network.state_dict().items()},
             **{f"optimizer.{name}": value for name, value in self._optimizer.tensors.items()},
-            "losses": self._losses,
+            "losses": self._losses.clone(),
         }
 
     def _keep(self) -> None:
-        """Write a checkpoint."""
-        self._check_losses()
+        """Write a checkpoint; not of a state that has gone wrong."""
+        self._read_losses()
         tensors = {name: _copied(value) for name, value in self._state().items()}
         tensors.update(self._random_states())
         facts = {**vars(self._at), "seconds": self._elapsed(), "history": self._history, "world": self._group.world}
