@@ -347,7 +347,7 @@ class _Loop:
             **{f"network.{name}": value for name, value in self._network.state_dict().items()},
             **{f"average.{name}": value for name, value in self._average.network.state_dict().items()},
             **{f"optimizer.{name}": value for name, value in self._optimizer.tensors.items()},
-            "losses": self._losses.clone(),
+            "losses": self._losses,
         }
 
     def _keep(self) -> None:
