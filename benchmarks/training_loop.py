@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,17 +185,26 @@ def ours(rows: Any, batch_size: int, rounds: int, precision: str = "float32") ->
         precision=getattr(torch, precision),
     )
     settings = {"config": TrainingConfig(batch_size=batch_size, patience=rounds + 2), "group": group, "history": []}
-    checkpoints = Checkpoints(open_store(tempfile.gettempdir() + "/none"), fingerprint="f", group=group)
-    running = threading.Thread(
-        target=fit, args=(make_network(), task), kwargs={"checkpoints": checkpoints, **settings}, daemon=True
-    )
-    running.start()
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoints = Checkpoints(open_store(folder), fingerprint="", group=group)
+            fit(make_network(), task, checkpoints=checkpoints, **settings)
+
+    threading.excepthook = _end_at_once
+    threading.Thread(target=run, daemon=True).start()
     ended.acquire()
     while True:
         started = cpu_seconds()
         turn.release()
         ended.acquire()
         yield cpu_seconds() - started
+
+
+def _end_at_once(failed: Any) -> None:
+    """End the process with a thread's error, for whose epoch the main thread would wait forever."""
+    traceback.print_exception(failed.exc_value)
+    os._exit(1)
 
 
 def bare(rows: Any, batch_size: int, device: str = "cpu") -> Arm:

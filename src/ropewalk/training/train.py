@@ -118,9 +118,11 @@ class _Run:
         precision = choose_precision(config, device, learned.task)
         batch_size = batch_size_for(rows, config)
         epochs = epochs or epochs_for(rows, batch_size)
-        self.fingerprint = _fingerprint(parts, learned, epochs=epochs, seed=seed, precision=precision, config=config)
         torch.manual_seed(seed)
         self.network: nn.Module = TabularNetwork(learned, config).to(device)
+        self.fingerprint = _fingerprint(
+            parts, learned, self.network, epochs=epochs, seed=seed, precision=precision, config=config
+        )
         self._parameters = sum(parameter.numel() for parameter in self.network.parameters())
         torch.manual_seed(process_seed(seed, group.rank))
         self.target = parts[0].measure_target()
@@ -203,6 +205,7 @@ def _tables(
 def _fingerprint(
     parts: tuple[Parts, Parts],
     learned: Preprocessor,
+    network: nn.Module,
     *,
     epochs: int,
     seed: int,
@@ -216,6 +219,7 @@ def _fingerprint(
         "format": FORMAT_VERSION,
         "splits": [each.manifest.digest for each in parts],
         "preprocessor": asdict(learned),
+        "network": {name: list(value.shape) for name, value in network.state_dict().items()},
         "epochs": epochs,
         "seed": seed,
         "precision": str(precision),
