@@ -1,4 +1,8 @@
-"""One optimiser step: launched operation by operation, or on a GPU replayed as one CUDA graph."""
+"""One optimiser step: launched operation by operation, or on a GPU replayed as one CUDA graph.
+
+torch.compile is not used: on a processor it took half a minute or more before the first step, for 1.1 to 1.3 times the
+speed in bfloat16 and none in float32.
+"""
 
 from collections.abc import Iterable
 

@@ -92,11 +92,9 @@ def train(
         history: list[dict[str, Any]] = []
         with _curves(curves if group.leads else None, history, run):
             fitted = fit(run.network, run.task, config=config, checkpoints=checkpoints, group=group, history=history)
-        if group.leads:
-            run.write(model, fitted, made_from)
-        group.leaders(b"written")
+        manifest = _shared(group, run.write(model, fitted, made_from) if group.leads else None)
         checkpoints.remove()
-    return read_artifact(model, MODEL)
+    return manifest
 
 
 class _Run:
@@ -145,8 +143,8 @@ class _Run:
                 f"{'; rows are streamed' if streamed else ''}"
             )
 
-    def write(self, model: Path, fitted: Fit, made_from: list[Manifest]) -> None:
-        """Write the model artifact."""
+    def write(self, model: Path, fitted: Fit, made_from: list[Manifest]) -> Manifest:
+        """Write the model artifact and return its manifest."""
         best = fitted.history[fitted.best_epoch - 1]
         task = self.task
         with write_artifact(model, MODEL, made_from) as draft:
@@ -173,10 +171,17 @@ class _Run:
                 seconds=round(fitted.history[-1]["seconds"], 1),
                 **{name: best[name] for name in ("train_loss", "validation_loss", f"validation_{SCORES[task.kind]}")},
             )
+        return read_artifact(model, MODEL)
 
     def title(self) -> str:
         """Return what is learned, in words."""
         return f"Predicting {self._learned.target}"
+
+
+def _shared(group: Group, manifest: Manifest | None) -> Manifest:
+    """Return rank 0's manifest in every process: the others may be on machines that do not see its disk."""
+    content = b"" if manifest is None else json.dumps(vars(manifest)).encode()
+    return Manifest(**json.loads(group.leaders(content)))
 
 
 def _tables(
