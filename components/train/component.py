@@ -11,6 +11,7 @@ def train_model(
     validation: dsl.Input[dsl.Dataset],
     preprocessor: dsl.Input[dsl.Model],
     model: dsl.Output[dsl.Model],
+    curves: dsl.Output[dsl.HTML],
     epochs: int = 0,
     seed: int = 0,
     config: dict = {},
@@ -27,6 +28,7 @@ def train_model(
 
     Returns:
         model: Weights as safetensors, with the preprocessor: takes raw columns. No pickle.
+        curves: Page with loss, score, learning rate, speed and the machine's figures over epochs.
     """
     from pathlib import Path
 
@@ -39,6 +41,7 @@ def train_model(
         validation=Path(validation.path),
         preprocessor=Path(preprocessor.path),
         model=Path(model.path),
+        curves=Path(curves.path),
         epochs=epochs,
         seed=seed,
         config=parse_config(TrainingConfig, config, section="training"),

@@ -1,6 +1,8 @@
 import json
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,7 +135,9 @@ def test_a_bfloat16_model_scores_like_a_float32_one(fitted) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(fitted) -> None:
-    with pytest.raises(TrainingError, match=r"became (nan|inf) in epoch \d+: lower training\.learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"became (nan|inf) at step \d+ of epoch \d+.*Lower training\.learning_rate"
+    ):
         fitted("regression", config=TrainingConfig(width=32, learning_rate=1e30))
 
 
@@ -148,6 +152,32 @@ def test_a_gpu_that_is_not_there_is_an_error_before_data_is_read(tmp_path: Path,
             model=tmp_path / "model",
             config=TrainingConfig(device="cuda"),
         )
+
+
+def test_a_process_without_a_gpu_of_its_own_is_an_error_before_data_is_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(TrainingError, match="Process 2 of this machine has no GPU of its own: torch sees 2"):
+        train(nowhere, validation=nowhere, preprocessor=nowhere, model=tmp_path / "model")
+
+
+def test_the_compiler_is_not_loaded(fitted) -> None:
+    folder, _ = fitted("binary", epochs=1, config=SMALL)
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from ropewalk.training.config import TrainingConfig\n"
+        "from ropewalk.training.train import train\n"
+        f"folder = Path({str(folder)!r})\n"
+        "names = {name: folder / name for name in ('validation', 'preprocessor')}\n"
+        "train(folder / 'train', **names, model=folder / 'again', epochs=1, config=TrainingConfig(clip=1.0))\n"
+        "heavy = {'torch._dynamo', 'matplotlib', 'mlflow', 'sklearn', 'fsspec'} & sys.modules.keys()\n"
+        "sys.exit(', '.join(heavy) or 0)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_negative_epochs_are_refused(tmp_path: Path) -> None:
