@@ -8,6 +8,7 @@ RopewalkError
 ├── StorageError      the disk refused a write
 ├── TrainingError     training cannot go on
 ├── TrackingError     the tracking server or registry refused
+├── ClusterError      the Kubernetes cluster refused, or what was started there failed
 ├── ServiceError      a service is down or slow: trying again may help
 └── RunError          a pipeline run or one of its steps failed
 
@@ -48,6 +49,10 @@ class TrainingError(RopewalkError):
 
 class TrackingError(RopewalkError):
     """The tracking server or model registry refused."""
+
+
+class ClusterError(RopewalkError):
+    """The Kubernetes cluster refused, or what was started there failed."""
 
 
 class ServiceError(RopewalkError):
