@@ -79,7 +79,7 @@ def download_artifact(uri: str, path: Path, kind: str) -> Manifest:
         return read_artifact(path, kind)
     draft = path.with_name(f"{path.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
-    with disk_errors(path), storage_errors(uri):
+    with storage_errors(uri), disk_errors(path):
         if local is not None:
             shutil.copytree(local, draft)
         else:

@@ -353,8 +353,10 @@ def connect(*, namespace: str = "", patience: Patience = Patience()) -> Cluster:
             config.load_incluster_config(client_configuration=configuration)
             default = (_IN_POD / "namespace").read_text(encoding="utf-8").strip()
         else:
-            config.load_kube_config(client_configuration=configuration)
-            default = config.list_kube_config_contexts()[1]["context"].get("namespace", "")
+            # The client reads KUBECONFIG when it is imported, and not again.
+            file = os.environ.get("KUBECONFIG")
+            config.load_kube_config(config_file=file, client_configuration=configuration)
+            default = config.list_kube_config_contexts(config_file=file)[1]["context"].get("namespace", "")
     except (config.ConfigException, OSError) as error:
         raise ConfigError(
             f"There is no cluster to train on: this is no pod with a service account, and no kubeconfig can be used "

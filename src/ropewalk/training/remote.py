@@ -30,7 +30,7 @@ def train_remotely(
     seed: int = 0,
     settings: str = "{}",
 ) -> dict[str, Any]:
-    """Fetch the inputs, train, and have the first process of all store the model, its manifest last; it returns the facts.
+    """Fetch the inputs, train, and have the first process of all store the model; it returns the facts.
 
     Args:
         train: URI of the split to learn from; "#" and an artifact's digest behind it makes sure that it is that one.
