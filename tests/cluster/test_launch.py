@@ -2,11 +2,11 @@
 
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 
 import pytest
+from background import in_background
 from kube_api import NAMESPACE, USER
 
 from ropewalk.cluster.connection import connect
@@ -32,36 +32,15 @@ class Quiet:
 
 
 def planned(identity="s3://bucket/run-1/train/model", **trainer):
-    return plan_resource(TRAINJOB, prefix="train", identity=identity, spec=SPEC | {"trainer": {"numNodes": 2, **trainer}})
+    return plan_resource(
+        TRAINJOB, prefix="train", identity=identity, spec=SPEC | {"trainer": {"numNodes": 2, **trainer}}
+    )
 
 
 def run(cluster, plan, *, progress=None, cleanup="on_success"):
     seen = progress if progress is not None else []
     with finished(cluster, plan, observer=Quiet(), on_progress=seen.append, cleanup=cleanup) as resource:
         return resource
-
-
-def in_background(function, *arguments, **options):
-    """Return a function that waits for the thread and returns what it returned, or raises what it raised."""
-    outcome = {}
-
-    def work():
-        try:
-            outcome["value"] = function(*arguments, **options)
-        except Exception as error:
-            outcome["error"] = error
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-
-    def result(seconds=20):
-        thread.join(seconds)
-        assert not thread.is_alive(), "still waiting"
-        if "error" in outcome:
-            raise outcome["error"]
-        return outcome["value"]
-
-    return result
 
 
 def test_the_same_identity_has_the_same_name_and_another_one_another():

@@ -8,6 +8,8 @@ from ropewalk.cluster.connection import Cluster
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|[+-]\d\d:\d\d)")
 _TRACEBACK = "Traceback (most recent call last):"
+_REPORT = re.compile(r"failed \(exitcode: -?\d+\) local_rank: \d+")
+"""How torchrun's report on its workers begins (torch/distributed/elastic/multiprocessing/api.py)."""
 _CONSEQUENCES = ("ChildFailedError", "DistNetworkError", "DistBackendError", "SignalException")
 """Exceptions by which a process tells that another one has failed: torchrun's own, and those of its peers."""
 
@@ -85,6 +87,12 @@ def first_traceback(lines: list[str]) -> list[str]:
             if not any(name in block[-1] for name in _CONSEQUENCES):
                 return block
     return []
+
+
+def before_report(lines: list[str]) -> list[str]:
+    """Return what the workers printed: all of `lines` before torchrun's last report on them."""
+    reports = [number for number, line in enumerate(lines) if _REPORT.search(line)]
+    return lines[: reports[-1]] if reports else lines
 
 
 def _block(lines: list[str], indent: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ropewalk.cluster.connection import Cluster
 from ropewalk.cluster.launch import StalledError
-from ropewalk.cluster.logs import FollowedLog, first_traceback
+from ropewalk.cluster.logs import FollowedLog, before_report, first_traceback
 from ropewalk.cluster.resource import FAILED, RUNNING, SUCCEEDED, State
 
 _BLOCKING = {
@@ -34,7 +34,7 @@ class _Failure:
     reason: str
     exit_code: int | None
     message: str
-    lines: tuple[str, ...]
+    lines: list[str]
 
     def __str__(self) -> str:
         code = f"exit code {self.exit_code}" if self.exit_code is not None else "no exit code"
@@ -109,9 +109,9 @@ class PodGroup:
         if not failures:
             return self._circumstances()
         first, others = failures[0], failures[1:]
-        traceback = first_traceback(list(first.lines))
-        parts = [f"First to fail: {first}", *traceback, f"Last lines of rank {first.rank}:"]
-        parts += [f"  {line}" for line in first.lines[-_TAIL_SHOWN:]] or ["  (it printed nothing, or its log is gone)"]
+        said = before_report(first.lines)
+        parts = [f"First to fail: {first}", *first_traceback(first.lines), f"Last lines of rank {first.rank}:"]
+        parts += [f"  {line}" for line in said[-_TAIL_SHOWN:]] or ["  (it printed nothing, or its log is gone)"]
         return "\n".join(parts + [f"Then: {failure}" for failure in others[:_OTHERS_SHOWN]])
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class PodGroup:
             reason=ended.get("reason") or "Error",
             exit_code=ended.get("exitCode"),
             message=(ended.get("message") or "").strip(),
-            lines=tuple(lines),
+            lines=lines,
         )
 
     def _say_what_holds_up(self, pods: list[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from ropewalk.progress import say
 def trained(cluster: Cluster, plan: Plan, *, config: TrainJobConfig) -> Iterator[Mapping[str, Any]]:
     """Yield the TrainJob once it has succeeded; the block takes what it made. See `launch.finished`."""
     cluster.require(needed_permissions())
-    say(f"{plan.type.kind} {plan.name} in namespace {cluster.namespace}: {config.nodes} pods")
+    say(f"{plan.type.kind} {plan.name} in namespace {cluster.namespace}: {config.nodes} pod(s)")
     pods = PodGroup(
         cluster,
         name=plan.name,
