@@ -6,19 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 from kube_api import NAMESPACE, KubeApi, token
+from quick import QUICK
 
-from ropewalk.cluster.connection import Cluster, Patience, connect
-
-QUICK = Patience(
-    shortest_poll=0.02,
-    longest_poll=1.0,
-    first_retry=0.05,
-    unreachable=8.0,
-    notice=0.1,
-    blocked=0.4,
-    deletion=3.0,
-    log_end=5.0,
-)
+from ropewalk.cluster.connection import Cluster, connect
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import base64
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -159,7 +161,8 @@ class KubeApi:
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
 
-    def start(self) -> None:
+    def start(self, *, certificate: Path | None = None) -> None:
+        """Serve; with a certificate (and its key in the same file) over TLS."""
         api = self
 
         class Handler(_Handler):
@@ -167,6 +170,10 @@ class KubeApi:
 
         self._server = _Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_address[1]
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:
@@ -339,8 +346,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         length = int(self.headers.get("Content-Length") or 0)
         self.body = json.loads(self.rfile.read(length)) if length else {}
-        known = (self.headers.get("Authorization") or "") == f"Bearer {token()}"
-        if not known or self.kube.token_expired:
+        scheme, _, given = (self.headers.get("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or given != token() or self.kube.token_expired:
             self._fail(401, "Unauthorized")
         elif parts.path == _REVIEW:
             self._review()

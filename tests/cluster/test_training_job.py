@@ -10,12 +10,14 @@ import urllib.request
 
 import boto3
 import pytest
+from kfp import dsl
 from kube_api import GROUP
 from train_controller import TrainController
 
 from ropewalk.artifacts import MODEL, SPLIT, read_artifact
 from ropewalk.cluster.access import rbac_manifest
 from ropewalk.cluster.trainjob_run import needed_permissions
+from ropewalk.components import launch_training
 from ropewalk.errors import ArtifactError, ClusterError, ConfigError
 from ropewalk.remote_artifacts import store_artifact
 from ropewalk.training.launch import Location, train_by_profile
@@ -196,6 +198,28 @@ def test_the_role_is_printed_for_the_account_that_is_named():
     assert printed == rbac_manifest(namespace="team-b", service_account="runner")
     assert "name: runner\n    namespace: team-b" in printed
     assert "NAMESPACE" not in printed
+
+
+def test_what_is_set_on_the_step_is_on_the_pods_and_the_model_is_the_steps_output(api, splits, tmp_path):
+    place = places(splits, tmp_path / "model")
+    api.on_create = finish(api, splits, place)
+    artifacts = {
+        "train": dsl.Dataset(uri=place["train"].uri),
+        "validation": dsl.Dataset(uri=place["validation"].uri),
+        "preprocessor": dsl.Model(uri=place["preprocessor"].uri),
+        "model": dsl.Model(uri=place["model"].uri),
+    }
+    toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    task_config = dsl.TaskConfig(resources={"limits": {"nvidia.com/gpu": "2"}}, tolerations=[toleration])
+    shipped = {}
+    exec(launch_training.component_spec.implementation.container.command[-1], shipped)
+    shipped["launch_training"](**artifacts, epochs=1, config=SMALL, cluster={"nodes": 1.0}, task_config=task_config)
+    spec = api.bodies[0]["spec"]
+    assert spec["trainer"]["resourcesPerNode"]["limits"] == {"nvidia.com/gpu": "2"}
+    assert spec["trainer"]["numProcPerNode"] == 2
+    (job,) = spec["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    assert job["template"]["spec"]["template"]["spec"]["tolerations"] == [toleration]
+    assert artifacts["model"].metadata["digest"] == read_artifact(splits / "model", MODEL).digest
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
             return created
         existing = cluster.get(plan.type, plan.name)
         if existing is None:
+            time.sleep(cluster.patience.shortest_poll)
             continue
         if existing["metadata"].get("deletionTimestamp"):
             _wait_until_gone(cluster, plan, existing)
