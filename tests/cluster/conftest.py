@@ -8,7 +8,8 @@ import yaml
 from kube_api import NAMESPACE, KubeApi, token
 from quick import QUICK
 
-from ropewalk.cluster.connection import Cluster, connect
+from ropewalk.cluster.connect import connect
+from ropewalk.cluster.connection import Cluster
 
 
 @pytest.fixture

@@ -511,6 +511,9 @@ class _Handler(BaseHTTPRequestHandler):
                 f'in the namespace "{namespace}"',
             )
             return False
+        if namespace not in (NAMESPACE, "team-b"):
+            self._missing(namespace, "namespaces", "namespaces")
+            return False
         self.kube.asked.append((group, resource, verb))
         return True
 

@@ -1,6 +1,6 @@
 """Patience that suits a server on this machine."""
 
-from ropewalk.cluster.connection import Patience
+from ropewalk.cluster.patience import Patience
 
 QUICK = Patience(
     shortest_poll=0.02,

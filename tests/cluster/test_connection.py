@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kube_api import KubeApi, token
 from quick import QUICK
 
-from ropewalk.cluster import connection
+from ropewalk.cluster import connect as connecting
 from ropewalk.cluster.access import Permission, forbidden, rbac_manifest
-from ropewalk.cluster.connection import connect
+from ropewalk.cluster.connect import connect
 from ropewalk.errors import ClusterError, ConfigError, ServiceError
 
 
@@ -53,7 +53,7 @@ def pod(certificate, tmp_path, monkeypatch):
     (tmp_path / "namespace").write_text("team-a\n")
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certificate))
-    monkeypatch.setattr(connection, "_IN_POD", tmp_path)
+    monkeypatch.setattr(connecting, "_IN_POD", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
     yield api

@@ -9,7 +9,7 @@ import pytest
 from background import in_background
 from kube_api import NAMESPACE, USER
 
-from ropewalk.cluster.connection import connect
+from ropewalk.cluster.connect import connect
 from ropewalk.cluster.launch import Progress, attach, finished
 from ropewalk.cluster.resource import SPEC_HASH, plan_resource
 from ropewalk.cluster.trainjob import TRAINJOB
@@ -173,6 +173,18 @@ def test_a_deletion_that_does_not_end_is_an_error_that_names_the_finalizers(api,
     cluster.delete(TRAINJOB, planned().name)
     with pytest.raises(ClusterError, match=r"still being deleted.*kueue\.x-k8s\.io/resource-in-use"):
         attach(cluster, planned())
+
+
+def test_a_cleanup_that_fails_is_said_and_does_not_undo_the_success(api, cluster, capsys):
+    api.on_create = lambda job: api.conclude(planned().name, "Complete")
+    api.fail("delete", "trainjobs", 503)
+    assert run(cluster, planned())
+    assert f"get trainjobs {planned().name}" in capsys.readouterr().out
+
+
+def test_a_namespace_that_is_not_there_is_named(api):
+    with pytest.raises(ClusterError, match='namespaces "nowhere" not found'):
+        attach(connect(namespace="nowhere"), planned())
 
 
 def test_deletion_by_someone_else_is_an_error_at_once(api, cluster):

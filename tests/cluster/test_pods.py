@@ -5,7 +5,7 @@ import time
 import pytest
 from background import in_background
 
-from ropewalk.cluster.connection import connect
+from ropewalk.cluster.connect import connect
 from ropewalk.cluster.launch import attach, finished
 from ropewalk.cluster.logs import first_traceback
 from ropewalk.cluster.pods import PodGroup

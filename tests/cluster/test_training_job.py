@@ -176,7 +176,7 @@ def test_the_role_that_is_shipped_has_the_verbs_that_are_used_and_no_more(api, s
     pod = api.add_pod({"metadata": {"name": "step", "uid": "none"}}, 0)
     monkeypatch.setenv("KFP_POD_NAME", pod["metadata"]["name"])
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setattr("ropewalk.cluster.connection.connect", lambda **_: cluster)
+    monkeypatch.setattr("ropewalk.cluster.connect.connect", lambda **_: cluster)
 
     def fail(job):
         api.end_pod(api.add_pod(job, 0), 1)

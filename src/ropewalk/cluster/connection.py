@@ -7,52 +7,26 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ropewalk.cluster.access import Permission, forbidden, lacking
+from ropewalk.cluster.access import Permission, lacking
+from ropewalk.cluster.patience import LONGEST_PAUSE, Patience
+from ropewalk.cluster.refusals import asked_pause, explained, nothing_there
 from ropewalk.cluster.resource import Plan, ResourceType
-from ropewalk.errors import ClusterError, ConfigError, ServiceError
+from ropewalk.errors import ClusterError, ServiceError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
-    from kubernetes.client.exceptions import ApiException
     from urllib3 import HTTPResponse
 
-_IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PASSING = {429, 500, 502, 503, 504}
 _TIMEOUT = (5.0, 30.0)
 _FIRE_AND_FORGET = 3.0
-_LONGEST_PAUSE = 30.0
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long to wait for what, in seconds, each above 0."""
-
-    shortest_poll: float = 1.0
-    """Between two looks at a resource, at least."""
-    longest_poll: float = 10.0
-    """Between two looks at a resource, at most; a change is seen at once all the same."""
-    first_retry: float = 0.5
-    """Pause after the first failed request; doubles up to 30 s, each shortened by chance by up to a half."""
-    unreachable: float = 600.0
-    """How long the API server may be away before we give up; what runs on the cluster goes on meanwhile."""
-    notice: float = 20.0
-    """How long a pod may be held up before a line says so."""
-    blocked: float = 180.0
-    """How long an image that cannot be pulled, or a missing secret, is waited for."""
-    deletion: float = 300.0
-    """How long a deleted resource may take to be gone."""
-    log_end: float = 15.0
-    """How long to wait for the end of a log once all has ended."""
 
 
 class Cluster:
@@ -131,7 +105,7 @@ class Cluster:
             )
         except ApiException as error:
             if error.status not in _PASSING | {410}:
-                raise self._explained(error, resource_type.product) from error
+                raise explained(error, self._host, self.namespace, resource_type.product) from error
             time.sleep(_shortened(min(seconds, self.patience.first_retry)))
             return
         except (HTTPError, OSError):
@@ -293,35 +267,17 @@ class Cluster:
             try:
                 return call()
             except ApiException as error:
-                if error.status in absent and not (product and _nothing_there(error)):
+                if error.status in absent and not (product and nothing_there(error)):
                     return None
                 if error.status not in _PASSING:
-                    raise self._explained(error, product) from error
-                problem, pause = error, max(pause, _asked_pause(error))
+                    raise explained(error, self._host, self.namespace, product) from error
+                problem, pause = error, max(pause, asked_pause(error))
             except (HTTPError, OSError) as error:
                 problem = error
             if time.monotonic() + pause > deadline:
                 raise ServiceError(self._unreachable(problem)) from problem
             time.sleep(_shortened(pause))
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def _explained(self, error: ApiException, product: str) -> ClusterError:
-        message = _message(error)
-        if error.status == 401:
-            return ClusterError(
-                f"The cluster at {self._host} does not know us: {message}. In a pod, its service account's token is "
-                "wrong or has expired; elsewhere, log in to the cluster again (kubectl get pods must work)."
-            )
-        if error.status == 403:
-            return ClusterError(forbidden(message, self.namespace))
-        if error.status == 404 and _nothing_there(error):
-            return ClusterError(
-                f"{product or 'What is asked for'} is not installed in the cluster at {self._host}, or in a version "
-                "that Ropewalk does not know. Have an administrator install it; docs/cluster-training.md says which."
-            )
-        if error.status == 404:
-            return ClusterError(f"The cluster at {self._host} does not have it: {message}.")
-        return ClusterError(f"The cluster at {self._host} refused ({error.status}): {message}.")
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _unreachable(self, problem: Exception) -> str:
         return (
@@ -335,66 +291,9 @@ class Cluster:
         return str(self._client.configuration.host)
 
 
-def connect(*, namespace: str = "", patience: Patience = Patience()) -> Cluster:
-    """Return the cluster that this pod is in or, elsewhere, that of the current kubeconfig context.
-
-    Args:
-        namespace: Where to work; "" is the pod's own, or the context's.
-        patience: How long to wait for what.
-
-    Raises:
-        ConfigError: There is neither a pod nor a kubeconfig, or no namespace.
-    """
-    from kubernetes import client, config
-
-    configuration = client.Configuration()
-    try:
-        if "KUBERNETES_SERVICE_HOST" in os.environ:
-            config.load_incluster_config(client_configuration=configuration)
-            default = (_IN_POD / "namespace").read_text(encoding="utf-8").strip()
-        else:
-            # The client reads KUBECONFIG when it is imported, and not again.
-            file = os.environ.get("KUBECONFIG")
-            config.load_kube_config(config_file=file, client_configuration=configuration)
-            default = config.list_kube_config_contexts(config_file=file)[1]["context"].get("namespace", "")
-    except (config.ConfigException, OSError) as error:
-        raise ConfigError(
-            f"There is no cluster to train on: this is no pod with a service account, and no kubeconfig can be used "
-            f"({error}). Set KUBECONFIG, or leave the cluster's settings empty to train in this process."
-        ) from error
-    if not (namespace or default):
-        raise ConfigError("No namespace is set. Give one in the cluster's settings, such as {'namespace': 'team-a'}.")
-    # Trying again is decided here: urllib3 would do so without a pause, and hide what happened.
-    configuration.retries = False
-    return Cluster(client.ApiClient(configuration), namespace or default, patience=patience)
-
-
 def _json(response: HTTPResponse) -> dict[str, Any]:
     return dict(json.loads(response.data))
 
 
 def _shortened(seconds: float) -> float:
     return seconds * random.uniform(0.5, 1.0)
-
-
-def _asked_pause(error: ApiException) -> float:
-    asked = (error.headers or {}).get("Retry-After", "")
-    return min(float(asked), _LONGEST_PAUSE) if asked.isdigit() else 0.0
-
-
-def _status(error: ApiException) -> dict[str, Any]:
-    try:
-        status = json.loads(error.body or "")
-    except ValueError:
-        return {}
-    return status if isinstance(status, dict) else {}
-
-
-def _message(error: ApiException) -> str:
-    return str(_status(error).get("message") or error.reason or error.status).rstrip(".")
-
-
-def _nothing_there(error: ApiException) -> bool:
-    """Return whether the URL itself is unknown (no such kind of resource), or its namespace; not just the object."""
-    details = _status(error).get("details") or {}
-    return error.status == 404 and (not details.get("name") or details.get("kind") == "namespaces")

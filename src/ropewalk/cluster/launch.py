@@ -13,6 +13,7 @@ from ropewalk.cluster.connection import Cluster
 from ropewalk.cluster.owner import workflow_owner
 from ropewalk.cluster.resource import FAILED, SPEC_HASH, SUCCEEDED, Plan, State
 from ropewalk.errors import ClusterError
+from ropewalk.progress import say
 
 ALWAYS = "always"
 ON_SUCCESS = "on_success"
@@ -90,8 +91,9 @@ def finished(
                 raise
         finally:
             observer.close()
-    if cleanup != NEVER:
-        cluster.delete(plan.type, plan.name, uid=resource["metadata"]["uid"])
+    # The work is done and its results are taken: a server that is away now must not make a failure of it.
+    if cleanup != NEVER and not cluster.delete_at_once(plan.type, plan.name):
+        say(_still_there(cluster, plan))
 
 
 def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
@@ -201,10 +203,14 @@ def _deleted_when_interrupted(cluster: Cluster, plan: Plan) -> Iterator[None]:
 
 def _delete_at_once(cluster: Cluster, plan: Plan, error: BaseException) -> None:
     if not cluster.delete_at_once(plan.type, plan.name):
-        error.add_note(
-            f"{plan.type.kind} {plan.name} could not be deleted. See whether it still runs: "
-            f"kubectl --namespace {cluster.namespace} get {plan.type.plural} {plan.name}"
-        )
+        error.add_note(_still_there(cluster, plan))
+
+
+def _still_there(cluster: Cluster, plan: Plan) -> str:
+    return (
+        f"{plan.type.kind} {plan.name} could not be deleted. See whether it still runs: "
+        f"kubectl --namespace {cluster.namespace} get {plan.type.plural} {plan.name}"
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ def workflow_owner(cluster: Cluster) -> list[dict[str, Any]]:
     The pod itself would be the wrong owner: a retry replaces the pod, and must find the resource still there.
     """
     name = os.environ.get("KFP_POD_NAME") or os.environ.get("HOSTNAME", "")
+    # Asked for in the resource's namespace: an owner in another one would count as gone, and the resource go with it.
     pod = cluster.pod(name) if name and "KUBERNETES_SERVICE_HOST" in os.environ else None
     owners = (pod or {}).get("metadata", {}).get("ownerReferences", [])
     kept = ("apiVersion", "kind", "name", "uid")

@@ -81,7 +81,7 @@ def train_by_profile(
 def _train_in_job(
     arguments: Mapping[str, str], model: Location, settings: Mapping[str, Any], step: Mapping[str, Any]
 ) -> Manifest:
-    from ropewalk.cluster.connection import connect
+    from ropewalk.cluster.connect import connect
     from ropewalk.cluster.trainjob import TrainJobConfig, plan_trainjob
     from ropewalk.cluster.trainjob_run import trained
 
