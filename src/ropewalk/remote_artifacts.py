@@ -30,6 +30,22 @@ def local_path(uri: str) -> Path | None:
     return None if "://" in uri else Path(uri)
 
 
+def fsspec_uri(uri: str) -> str:
+    """Return `uri` as fsspec knows it: KFP's minio:// is s3://, and the environment says where its server is.
+
+    Raises:
+        ConfigError: A minio:// URI, and no server in the environment.
+    """
+    if not uri.startswith("minio://"):
+        return uri
+    if not any(os.environ.get(name) for name in _ENDPOINTS):
+        raise ConfigError(
+            f"{uri} names no server. Set AWS_ENDPOINT_URL to that of MinIO, such as "
+            "http://minio-service.kubeflow:9000, in the cluster's settings."
+        )
+    return f"s3://{uri.removeprefix('minio://')}"
+
+
 def fetch_artifact(uri: str, kind: str, *, digest: str = "") -> Path:
     """Return a folder with the artifact at `uri`, every byte checked against its manifest.
 
@@ -154,24 +170,15 @@ def _stored_digest(uri: str) -> str:
 
 def _open(uri: str) -> tuple[Any, str]:
     """Return the storage behind `uri`, and the path in it."""
-    import fsspec
+    from fsspec.core import url_to_fs
 
-    parts = urlsplit(uri)
-    path = f"{parts.netloc}{parts.path}".rstrip("/")
-    if parts.scheme == "minio":
-        endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
-        if not endpoint:
-            raise ConfigError(
-                f"{uri} names no server. Set AWS_ENDPOINT_URL to that of MinIO, such as "
-                "http://minio-service.kubeflow:9000, in the cluster's settings."
-            )
-        return fsspec.filesystem("s3", endpoint_url=endpoint), path
     try:
-        return fsspec.filesystem(parts.scheme), path
+        storage, path = url_to_fs(fsspec_uri(uri).partition("?")[0])
     except ValueError as error:
         raise ConfigError(
             f"{uri} is of a kind that is not known here ({error}). Use a path, s3://, minio:// or gs://."
         ) from error
+    return storage, path.rstrip("/")
 
 
 def _download(uri: str, folder: Path) -> None:

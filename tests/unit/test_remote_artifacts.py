@@ -186,6 +186,7 @@ def test_a_storage_that_does_not_answer_is_a_service_error(bucket, monkeypatch):
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(ServiceError, match="cannot be"):
         fetch_artifact("minio://artifacts/run/train", SPLIT)
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_an_artifact_that_is_not_there_says_so(bucket):
