@@ -22,6 +22,7 @@ def launch_training(
     validation: dsl.Input[dsl.Dataset],
     preprocessor: dsl.Input[dsl.Model],
     model: dsl.Output[dsl.Model],
+    curves: dsl.Output[dsl.HTML],
     epochs: int = 0,
     seed: int = 0,
     config: dict = {},
@@ -45,7 +46,10 @@ def launch_training(
 
     Returns:
         model: Weights as safetensors, with the preprocessor: takes raw columns. No pickle.
+        curves: Page with loss, score, learning rate, speed and the machine's figures over epochs.
     """
+    from pathlib import Path
+
     from ropewalk.training.launch import Location, train_by_profile
 
     manifest = train_by_profile(
@@ -53,6 +57,7 @@ def launch_training(
         validation=Location(validation.path, validation.uri),
         preprocessor=Location(preprocessor.path, preprocessor.uri),
         model=Location(model.path, model.uri),
+        curves=Path(curves.path),
         epochs=epochs,
         seed=seed,
         config=config,

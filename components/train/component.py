@@ -11,6 +11,7 @@ def train_model(
     validation: dsl.Input[dsl.Dataset],
     preprocessor: dsl.Input[dsl.Model],
     model: dsl.Output[dsl.Model],
+    curves: dsl.Output[dsl.HTML],
     epochs: int = 0,
     seed: int = 0,
     config: dict = {},
@@ -29,7 +30,10 @@ def train_model(
 
     Returns:
         model: Weights as safetensors, with the preprocessor: takes raw columns. No pickle.
+        curves: Page with loss, score, learning rate, speed and the machine's figures over epochs.
     """
+    from pathlib import Path
+
     from ropewalk.training.launch import Location, train_by_profile
 
     manifest = train_by_profile(
@@ -37,6 +41,7 @@ def train_model(
         validation=Location(validation.path, validation.uri),
         preprocessor=Location(preprocessor.path, preprocessor.uri),
         model=Location(model.path, model.uri),
+        curves=Path(curves.path),
         epochs=epochs,
         seed=seed,
         config=config,

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import boto3
 import pytest
@@ -32,10 +34,11 @@ sys.stdin.read()
 """
 WAIT = """
 import json, sys
+from pathlib import Path
 from ropewalk.training.launch import Location, train_by_profile
 arguments = json.loads(sys.argv[1])
 places = {name: Location(**place) for name, place in arguments.pop("places").items()}
-manifest = train_by_profile(places.pop("train"), **places, **arguments)
+manifest = train_by_profile(places.pop("train"), **places, curves=Path(sys.argv[2]), **arguments)
 print("digest", manifest.digest)
 """
 SMALL = {"width": 16, "depth": 1, "device": "cpu"}
@@ -60,6 +63,7 @@ def launch(placed, *, cluster, config=None, step=None):
     return train_by_profile(
         placed["train"],
         **{name: place for name, place in placed.items() if name != "train"},
+        curves=Path(placed["model"].path).with_name("curves.html"),
         epochs=1,
         seed=0,
         config=config or SMALL,
@@ -103,10 +107,11 @@ def test_two_nodes_train_under_torchrun_from_an_object_store_and_the_model_comes
     manifest = launch(place, cluster={"nodes": 2, "env": {"AWS_ENDPOINT_URL": storage["AWS_ENDPOINT_URL"]}})
     assert read_artifact(tmp_path / "model", MODEL) == manifest
     assert manifest.facts["epochs"] == 1
+    assert "Learning" in (tmp_path / "curves.html").read_text(encoding="utf-8")
     (job,) = api.bodies
     assert (job["spec"]["trainer"]["numNodes"], job["spec"]["trainer"]["numProcPerNode"]) == (2, 1)
     said = capfd.readouterr().out
-    assert "[rank 0] binary on" in said
+    assert re.search(r"\[rank 0\] binary on .* on 2 x cpu", said)
     assert "succeeded" in said
     from ropewalk.preprocess.splits import read_split
     from ropewalk.training.model import load_model
@@ -208,6 +213,7 @@ def test_what_is_set_on_the_step_is_on_the_pods_and_the_model_is_the_steps_outpu
         "validation": dsl.Dataset(uri=place["validation"].uri),
         "preprocessor": dsl.Model(uri=place["preprocessor"].uri),
         "model": dsl.Model(uri=place["model"].uri),
+        "curves": dsl.HTML(uri=str(tmp_path / "curves.html")),
     }
     toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
     task_config = dsl.TaskConfig(resources={"limits": {"nvidia.com/gpu": "2"}}, tolerations=[toleration])
@@ -236,7 +242,7 @@ def waiting(splits, tmp_path):
             "config": SMALL,
             "cluster": {"nodes": 1},
         }
-        command = [sys.executable, "-c", WAIT, json.dumps(arguments)]
+        command = [sys.executable, "-c", WAIT, json.dumps(arguments), str(tmp_path / "curves.html")]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         started.append(process)
         return process

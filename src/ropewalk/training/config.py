@@ -7,6 +7,19 @@ from ropewalk.errors import ConfigError, nearest
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
+_COUNTS = (
+    "batch_size",
+    "patience",
+    "width",
+    "depth",
+    "number_embedding",
+    "category_embedding",
+    "accumulate",
+    "checkpoint_steps",
+    "shuffle_rows",
+)
+_AMOUNTS = ("clip", "max_seconds", "checkpoint_seconds", "log_seconds", "table_gigabytes")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -34,25 +47,51 @@ class TrainingConfig:
     """Share of category codes made "unknown" in a training step, in [0, 1): what new categories will meet."""
     patience: int | None = None
     """Epochs without a better score after which training stops, at least 1; absent: a quarter of all, 3 or more."""
+    clip: float | None = None
+    """Largest norm of a step's gradient, above 0: a longer one is scaled down to it; absent: no limit."""
+    accumulate: int = 1
+    """Parts in which a step's rows are computed, one after the other, at least 1: more of them take less memory."""
+    max_seconds: float | None = None
+    """Seconds after which training ends with its best epoch, above 0, earlier attempts included; absent: no limit."""
+    checkpoint: str = ""
+    """Folder or fsspec URI (s3://bucket/folder) that outlives the step, for checkpoints; "": beside the model."""
+    checkpoint_seconds: float = 60.0
+    """Seconds between checkpoints, above 0. SIGTERM writes one at once."""
+    checkpoint_steps: int | None = None
+    """Steps between checkpoints besides those by time, at least 1; absent: by time alone."""
+    log_seconds: float = 10.0
+    """Seconds between progress lines inside a long epoch, above 0."""
+    table_gigabytes: float | None = None
+    """Memory of the device that encoded rows may take, in GB; absent: half of what is free. Larger tables stream."""
+    shuffle_rows: int = 1_048_576
+    """Rows of a streamed table that are in memory at a time and shuffled among each other, at least 1."""
     device: str = "auto"
     """"cpu", "cuda", or "auto": a GPU where there is one."""
     precision: str = "auto"
     """"float32", "bfloat16", or "auto": bfloat16 for classification where the processor multiplies it natively."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "patience", "width", "depth", "number_embedding", "category_embedding"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name}={value}: need at least 1.")
-        for name in ("warmup", "dropout", "unknown_rate"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise ConfigError(f"{name}={value}: need a share from 0 to under 1.")
-        if self.learning_rate <= 0:
-            raise ConfigError(f"learning_rate={self.learning_rate}: need a value above 0, such as 0.002.")
-        if self.weight_decay < 0:
-            raise ConfigError(f"weight_decay={self.weight_decay}: need 0 or more.")
+        _check_ranges(self)
         for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name}={value!r}: need one of {', '.join(known)}.{nearest(value, known)}")
+
+
+def _check_ranges(config: TrainingConfig) -> None:
+    for name in _COUNTS:
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}={value}: need at least 1.")
+    for name in ("warmup", "dropout", "unknown_rate"):
+        value = getattr(config, name)
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name}={value}: need a share from 0 to under 1.")
+    for name in _AMOUNTS:
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name}={value}: need a value above 0.")
+    if config.learning_rate <= 0:
+        raise ConfigError(f"learning_rate={config.learning_rate}: need a value above 0, such as 0.002.")
+    if config.weight_decay < 0:
+        raise ConfigError(f"weight_decay={config.weight_decay}: need 0 or more.")

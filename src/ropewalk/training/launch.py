@@ -29,6 +29,7 @@ def train_by_profile(
     validation: Location,
     preprocessor: Location,
     model: Location,
+    curves: Path,
     epochs: int,
     seed: int,
     config: Mapping[str, Any],
@@ -42,6 +43,7 @@ def train_by_profile(
         validation: Split that chooses the best epoch.
         preprocessor: Preprocessor artifact, learned from the same training split.
         model: Where the model goes. The job is named after its URI: that holds run and task, and stays in a retry.
+        curves: Where to write the page of training curves.
         epochs: As for `ropewalk.training.train.train`.
         seed: As for `ropewalk.training.train.train`.
         config: Fields of TrainingConfig.
@@ -62,6 +64,7 @@ def train_by_profile(
             validation=Path(validation.path),
             preprocessor=Path(preprocessor.path),
             model=Path(model.path),
+            curves=curves,
             epochs=epochs,
             seed=seed,
             config=settings,
@@ -75,7 +78,9 @@ def train_by_profile(
         "seed": str(seed),
         "settings": json.dumps(config, sort_keys=True),
     }
-    return _train_in_job(arguments, model, cluster, step or {})
+    manifest = _train_in_job(arguments, model, cluster, step or {})
+    _draw_curves(Path(model.path), manifest, curves)
+    return manifest
 
 
 def _train_in_job(
@@ -107,6 +112,17 @@ def _receive(model: Location) -> Manifest:
     manifest = download_artifact(model.uri, Path(model.path), MODEL)
     say(f"The model has come: {manifest.digest[:12]}, {len(manifest.files)} files")
     return manifest
+
+
+def _draw_curves(model: Path, manifest: Manifest, curves: Path) -> None:
+    """Write the page of curves here: the model has their points, so that the job need not store a page."""
+    from ropewalk.report.page import write_page
+    from ropewalk.training.curves import curves_page
+
+    history = json.loads((model / "history.json").read_text(encoding="utf-8"))
+    score = next(name for name in history[0] if name.startswith("validation_") and name != "validation_loss")
+    title = f"Predicting {manifest.facts['target']}"
+    write_page(curves, curves_page(history, title=title, score=score, task=manifest.facts["task"]))
 
 
 def _reference(artifact: Location, kind: str) -> str:

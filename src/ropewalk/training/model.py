@@ -17,8 +17,8 @@ from ropewalk.config import parse_config
 from ropewalk.errors import ArtifactError
 from ropewalk.preprocess.preprocessor import Preprocessor, load_preprocessor
 from ropewalk.training.config import TrainingConfig
-from ropewalk.training.fit import rows_on, score
 from ropewalk.training.network import TabularNetwork
+from ropewalk.training.rows import rows_on, score
 
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"

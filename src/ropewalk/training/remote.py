@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ropewalk.artifacts import MODEL, PREPROCESSOR, SPLIT
 from ropewalk.commandline import run_command
 from ropewalk.config import parse_config
 from ropewalk.errors import ConfigError
-from ropewalk.remote_artifacts import fetch_artifact, local_path, store_artifact
+from ropewalk.remote_artifacts import fetch_artifact, fsspec_uri, local_path, store_artifact
 from ropewalk.training.config import TrainingConfig
 
 _REFERENCE = re.compile(r"(.*?)(?:#([0-9a-f]{64}))?", re.DOTALL)
@@ -46,6 +47,8 @@ def train_remotely(
     except ValueError as error:
         raise ConfigError(f"settings={settings!r} is not JSON ({error}).") from error
     config = parse_config(TrainingConfig, values, section="training")
+    # Beside the model in its storage: this pod's own disk goes with it.
+    config = replace(config, checkpoint=fsspec_uri(config.checkpoint or f"{model}.checkpoints"))
     paths = [_fetch(uri, kind) for uri, kind in ((train, SPLIT), (validation, SPLIT), (preprocessor, PREPROCESSOR))]
     from ropewalk.training.train import train as train_network
 
@@ -72,4 +75,4 @@ def _fetch(reference: str, kind: str) -> Path:
 
 
 if __name__ == "__main__":
-    run_command(train_remotely, name="training.remote")
+    run_command(train_remotely, name="training.remote", show=os.environ.get("RANK", "0") == "0")

@@ -1,22 +1,48 @@
 """Train a model on preprocessed splits."""
 
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
+from ropewalk import __version__
 from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
 from ropewalk.errors import ConfigError
-from ropewalk.preprocess.preprocessor import load_preprocessor
-from ropewalk.preprocess.splits import read_split
+from ropewalk.preprocess.preprocessor import Preprocessor, load_preprocessor
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
+from ropewalk.training.checkpoint import FORMAT_VERSION, Checkpoints
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
-from ropewalk.training.fit import batch_size_for, epochs_for, fit, rows_on
+from ropewalk.training.distributed import Group, process_group
+from ropewalk.training.failures import memory_errors
+from ropewalk.training.fit import Fit, Task, fit, process_seed
+from ropewalk.training.memory import table_bytes
 from ropewalk.training.metrics import SCORES
 from ropewalk.training.model import ARCHITECTURE, save_model
 from ropewalk.training.network import TabularNetwork
+from ropewalk.training.parts import Parts, Target
+from ropewalk.training.schedule import batch_size_for, epochs_for
+from ropewalk.training.store import open_store
+from ropewalk.training.tables import StreamedTable, Table, load_table
+
+_WITHOUT_EFFECT = {
+    "checkpoint",
+    "checkpoint_seconds",
+    "checkpoint_steps",
+    "log_seconds",
+    "max_seconds",
+    "device",
+}
+"""Settings that leave the parameters after a number of steps as they are."""
+_VALIDATION_SHARE = 0.25
+"""Share of a table's memory that validation rows may take where the training rows are streamed."""
 
 
 def train(
@@ -25,24 +51,30 @@ def train(
     validation: Path,
     preprocessor: Path,
     model: Path,
+    curves: Path | None = None,
     epochs: int = 0,
     seed: int = 0,
     config: TrainingConfig = TrainingConfig(),
 ) -> Manifest:
     """Fit the network to the training split and write the model of its best epoch; returns its manifest.
 
+    Checkpoints are kept meanwhile, so that the same call goes on where one was stopped or killed. Started by torchrun,
+    several processes train one model.
+
     Args:
         train: Split to learn from.
         validation: Split that chooses the best epoch.
         preprocessor: Preprocessor artifact, learned from the same training split.
         model: Where to write the model.
+        curves: Where to write a page with the training curves; absent: none.
         epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200).
         seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
         config: Network and optimiser settings.
 
     Raises:
         ConfigError: `epochs` is negative.
-        TrainingError: There is no GPU where one was asked for, or the loss is no finite number.
+        TrainingError: There is no GPU where one was asked for, memory is too small, or the loss is no finite number.
+        StoppedError: SIGTERM came; the state is kept, and the same call goes on.
         ArtifactError: An input is unfinished or altered.
     """
     skip_last_collection()
@@ -50,64 +82,177 @@ def train(
         raise ConfigError(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
     device = choose_device(config)
     learned, learned_manifest = load_preprocessor(preprocessor), read_artifact(preprocessor, PREPROCESSOR)
-    train_table, train_manifest = read_split(train)
-    validation_table, validation_manifest = read_split(validation)
-    precision = choose_precision(config, device, learned.task)
-    torch.manual_seed(seed)
-    target, validation_target = learned.encode_target(train_table), learned.encode_target(validation_table)
-    center, scale = (float(target.mean()), float(target.std()) or 1.0) if learned.task == "regression" else (0.0, 1.0)
-    train_rows = rows_on(device, learned.encode(train_table), _as_tensor(target, center, scale, learned.task))
-    validation_rows = rows_on(
-        device, learned.encode(validation_table), _as_tensor(validation_target, center, scale, learned.task)
-    )
-    network = TabularNetwork(learned, config).to(device)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    batch_size = batch_size_for(len(train_rows), config)
-    epochs = epochs or epochs_for(len(train_rows), batch_size)
-    say(
-        f"{learned.task} on {len(train_rows):,} rows, {len(learned.used)} columns; {parameters:,} parameters; "
-        f"at most {epochs} epochs of "
-        f"{batch_size:,}-row steps on {device.type} in {str(precision).removeprefix('torch.')}"
-    )
-    fitted = fit(
-        network,
-        train_rows,
-        validation_rows,
-        task=learned.task,
-        epochs=epochs,
-        scale=scale,
-        precision=precision,
-        config=config,
-    )
-    best = fitted.history[fitted.best_epoch - 1]
-    with write_artifact(model, MODEL, [learned_manifest, train_manifest, validation_manifest]) as draft:
-        save_model(
-            draft.folder,
-            preprocessor=learned,
-            state=fitted.state,
-            center=center,
-            scale=scale,
-            history=fitted.history,
-            config=config,
+    parts = Parts(train, learned), Parts(validation, learned)
+    made_from = [learned_manifest, *(each.manifest for each in parts)]
+    with process_group(device) as group, memory_errors(config):
+        run = _Run(parts, learned, device=device, group=group, epochs=epochs, seed=seed, config=config)
+        checkpoints = Checkpoints(
+            open_store(_place(config, model, run.fingerprint)), fingerprint=run.fingerprint, group=group
         )
-        draft.facts.update(
-            task=learned.task,
-            target=learned.target,
-            architecture=ARCHITECTURE,
-            parameters=parameters,
-            epochs=len(fitted.history),
-            best_epoch=fitted.best_epoch,
+        history: list[dict[str, Any]] = []
+        with _curves(curves if group.leads else None, history, run):
+            fitted = fit(run.network, run.task, config=config, checkpoints=checkpoints, group=group, history=history)
+        written = run.write(model, fitted, made_from) if group.leads else None
+        # The others may be on machines where the model is not.
+        told = group.leaders(json.dumps(vars(written)).encode() if written else b"")
+        checkpoints.remove()
+    return Manifest(**json.loads(told))
+
+
+class _Run:
+    """What is trained, on what, and how; said in one line."""
+
+    def __init__(
+        self,
+        parts: tuple[Parts, Parts],
+        learned: Preprocessor,
+        *,
+        device: torch.device,
+        group: Group,
+        epochs: int,
+        seed: int,
+        config: TrainingConfig,
+    ) -> None:
+        self._learned, self._device, self._seed, self._config = learned, device, seed, config
+        rows = len(parts[0])
+        precision = choose_precision(config, device, learned.task)
+        batch_size = batch_size_for(rows, config)
+        epochs = epochs or epochs_for(rows, batch_size)
+        self.fingerprint = _fingerprint(parts, learned, epochs=epochs, seed=seed, precision=precision, config=config)
+        torch.manual_seed(seed)
+        self.network: nn.Module = TabularNetwork(learned, config).to(device)
+        self._parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        torch.manual_seed(process_seed(seed, group.rank))
+        self.target = parts[0].measure_target()
+        tables = _tables(parts, self.target, device=device, group=group, seed=seed, config=config)
+        self.task = Task(
+            kind=learned.task,
+            train=tables[0],
+            validation=tables[1],
+            epochs=epochs,
             seed=seed,
-            rows=len(train_rows),
-            device=device.type,
-            precision=str(precision).removeprefix("torch."),
-            seconds=round(fitted.history[-1]["seconds"], 1),
-            **{name: best[name] for name in ("train_loss", "validation_loss", f"validation_{SCORES[learned.task]}")},
+            scale=self.target.scale,
+            precision=precision,
         )
-    return read_artifact(model, MODEL)
+        if group.leads:
+            streamed = isinstance(tables[0], StreamedTable)
+            say(
+                f"{learned.task} on {rows:,} rows, {len(learned.used)} columns; {self._parameters:,} parameters; "
+                f"at most {epochs} epochs of "
+                f"{batch_size:,}-row steps on {_where(device, group)} in {str(precision).removeprefix('torch.')}"
+                f"{'; rows are streamed' if streamed else ''}"
+            )
+
+    def write(self, model: Path, fitted: Fit, made_from: list[Manifest]) -> Manifest:
+        """Write the model artifact and return its manifest."""
+        best = fitted.history[fitted.best_epoch - 1]
+        task = self.task
+        with write_artifact(model, MODEL, made_from) as draft:
+            save_model(
+                draft.folder,
+                preprocessor=self._learned,
+                state=fitted.state,
+                center=self.target.center,
+                scale=self.target.scale,
+                history=fitted.history,
+                config=self._config,
+            )
+            draft.facts.update(
+                task=task.kind,
+                target=self._learned.target,
+                architecture=ARCHITECTURE,
+                parameters=self._parameters,
+                epochs=len(fitted.history),
+                best_epoch=fitted.best_epoch,
+                seed=self._seed,
+                rows=len(task.train),
+                device=self._device.type,
+                precision=str(task.precision).removeprefix("torch."),
+                seconds=round(fitted.history[-1]["seconds"], 1),
+                **{name: best[name] for name in ("train_loss", "validation_loss", f"validation_{SCORES[task.kind]}")},
+            )
+        return draft.manifest
+
+    def title(self) -> str:
+        """Return what is learned, in words."""
+        return f"Predicting {self._learned.target}"
 
 
-def _as_tensor(target: np.ndarray, center: float, scale: float, task: str) -> torch.Tensor:
-    if task == "multiclass":
-        return torch.from_numpy(target)
-    return torch.from_numpy((target - center) / scale).float()
+def _tables(
+    parts: tuple[Parts, Parts],
+    target: Target,
+    *,
+    device: torch.device,
+    group: Group,
+    seed: int,
+    config: TrainingConfig,
+) -> tuple[Table, Table]:
+    """Return the training and validation rows on the device where both fit, and streamed where they do not."""
+    room = table_bytes(config, device)
+    needed = [len(each) * each.bytes_per_row for each in parts]
+    fits = [sum(needed) <= room, needed[1] <= room * (1 if sum(needed) <= room else _VALIDATION_SHARE)]
+    agreed = json.loads(group.leaders(json.dumps(fits).encode()))
+    training, validation = (
+        load_table(each, target, device)
+        if whole
+        else StreamedTable(each, target, device=device, seed=seed, shuffle_rows=config.shuffle_rows)
+        for each, whole in zip(parts, agreed, strict=True)
+    )
+    return training, validation
+
+
+def _fingerprint(
+    parts: tuple[Parts, Parts],
+    learned: Preprocessor,
+    *,
+    epochs: int,
+    seed: int,
+    precision: torch.dtype,
+    config: TrainingConfig,
+) -> str:
+    """Return a name for what is trained, on what, and how: another attempt at the same has the same name."""
+    settings = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
+    inputs = {
+        "ropewalk": __version__,
+        "format": FORMAT_VERSION,
+        "splits": [each.manifest.digest for each in parts],
+        "preprocessor": asdict(learned),
+        "epochs": epochs,
+        "seed": seed,
+        "precision": str(precision),
+        "config": settings,
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _place(config: TrainingConfig, model: Path, fingerprint: str) -> str:
+    """Return the checkpoints' folder: under the configured one, or beside the model."""
+    if config.checkpoint:
+        return f"{config.checkpoint.rstrip('/')}/{fingerprint[:16]}"
+    return str(model.with_name(f"{model.name}.checkpoint-{fingerprint[:16]}"))
+
+
+def _where(device: torch.device, group: Group) -> str:
+    return device.type if group.world == 1 else f"{group.world} x {device.type}"
+
+
+@contextmanager
+def _curves(path: Path | None, history: list[dict[str, Any]], run: _Run) -> Iterator[None]:
+    """Write the page of curves when the block ends, also when it fails after an epoch."""
+    try:
+        yield
+    except Exception as error:
+        if path is not None and history:
+            _write_curves(path, history, run, failure=str(error))
+        raise
+    if path is not None:
+        _write_curves(path, history, run)
+
+
+def _write_curves(path: Path, history: list[dict[str, Any]], run: _Run, failure: str = "") -> None:
+    # Loads matplotlib, which takes half a second.
+    from ropewalk.report.page import write_page
+    from ropewalk.training.curves import curves_page
+
+    score = f"validation_{SCORES[run.task.kind]}"
+    write_page(path, curves_page(history, title=run.title(), score=score, task=run.task.kind, failure=failure))

@@ -1,0 +1,28 @@
+"""How much memory there is for a table."""
+
+from pathlib import Path
+
+import torch
+
+from ropewalk.training.config import TrainingConfig
+
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_USED = Path("/sys/fs/cgroup/memory.current")
+_SHARE = 0.5
+
+
+def table_bytes(config: TrainingConfig, device: torch.device) -> float:
+    """Return how many bytes of encoded rows may be on `device`: as configured, or half of what is free."""
+    if config.table_gigabytes is not None:
+        return config.table_gigabytes * 1e9
+    return _SHARE * (torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_main_memory())
+
+
+def _free_main_memory() -> float:
+    """Return the bytes that this process may still take: what the machine has, or what the container is allowed."""
+    import psutil
+
+    free = float(psutil.virtual_memory().available)
+    if _LIMIT.exists() and (limit := _LIMIT.read_text().strip()) != "max":
+        free = min(free, float(limit) - float(_USED.read_text()))
+    return free
