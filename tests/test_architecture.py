@@ -13,6 +13,7 @@ LIBRARY = ROOT / "src" / "ropewalk"
 STEPS = {"check", "data", "evaluation", "preprocess", "registry", "summary", "training", "validation"}
 SHARED = {
     "artifacts",
+    "cluster",
     "commandline",
     "config",
     "errors",
@@ -20,6 +21,7 @@ SHARED = {
     "images",
     "progress",
     "quick_exit",
+    "remote_artifacts",
     "report",
     "tracking",
 }
@@ -34,6 +36,7 @@ USES_FORMAT_OF = {
 }
 ONLY_IN = {
     "dvc": {"data"},
+    "kubernetes": {"cluster"},
     "kfp": {"components", "launch", "pipelines"},
     "mlflow": {"registry", "tracking"},
     "sklearn": {"data", "evaluation"},
@@ -153,7 +156,7 @@ def test_launch_uses_the_library_only_for_shared_parts_and_the_check():
 
 
 def test_step_packages_start_with_nothing_but_a_docstring():
-    for step in STEPS | {"launch", "report"}:
+    for step in STEPS | {"cluster", "launch", "report"}:
         tree = ast.parse((LIBRARY / step / "__init__.py").read_text(encoding="utf-8"))
         assert len(tree.body) == 1, f"ropewalk.{step}/__init__.py has code"
 

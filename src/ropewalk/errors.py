@@ -9,6 +9,7 @@ RopewalkError
 ├── TrainingError     training cannot go on
 ├── StoppedError      the step was told to stop and kept its state: run it again to go on
 ├── TrackingError     the tracking server or registry refused
+├── ClusterError      the Kubernetes cluster refused, or what was started there failed
 ├── ServiceError      a service is down or slow: trying again may help
 └── RunError          a pipeline run or one of its steps failed
 
@@ -60,6 +61,10 @@ class StoppedError(RopewalkError):
 
 class TrackingError(RopewalkError):
     """The tracking server or model registry refused."""
+
+
+class ClusterError(RopewalkError):
+    """The Kubernetes cluster refused, or what was started there failed."""
 
 
 class ServiceError(RopewalkError):
