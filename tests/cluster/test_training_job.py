@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import s3fs
 from kfp import dsl
 from kube_api import GROUP
 from train_controller import TrainController
@@ -89,7 +90,10 @@ def storage(monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     urllib.request.urlopen(address, timeout=10).close()
     boto3.client("s3", endpoint_url=address).create_bucket(Bucket="mlpipeline")
+    # Connections of earlier tests, to other servers, are kept by their arguments, not by the environment.
+    s3fs.S3FileSystem.clear_instance_cache()
     yield environment
+    s3fs.S3FileSystem.clear_instance_cache()
     process.stdin.close()
     process.wait()
     process.stdout.close()
