@@ -83,9 +83,10 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
     from ropewalk.preprocess.columns import learn_columns
     from ropewalk.preprocess.config import PreprocessConfig
     from ropewalk.preprocess.preprocessor import Preprocessor
+    from ropewalk.training.architectures import build_network
     from ropewalk.training.config import TrainingConfig
     from ropewalk.training.model import save_model
-    from ropewalk.training.network import TabularNetwork
+    from ropewalk.training.networks import TrainedNetwork
 
     def make(name: str = "model", *, task: str = "binary", seed: int = 0) -> Path:
         table = pa.Table.from_pandas(raw_rows, preserve_index=False)
@@ -97,7 +98,7 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
         columns = tuple(learn_columns(table, target, PreprocessConfig()))
         preprocessor = Preprocessor(task=task, target=target, classes=classes, columns=columns)
         torch.manual_seed(seed)
-        state = TabularNetwork(preprocessor, TrainingConfig()).state_dict()
+        network = build_network(preprocessor, TrainingConfig())
         losses = [
             {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 2 / epoch, "seconds": 0.1}
             for epoch in (1, 2, 3)
@@ -107,7 +108,7 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
             save_model(
                 draft.folder,
                 preprocessor=preprocessor,
-                state=state,
+                learned=TrainedNetwork(network, task),
                 center=1.0,
                 scale=2.0,
                 history=losses,

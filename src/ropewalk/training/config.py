@@ -1,17 +1,36 @@
 """Settings of training."""
 
+import math
+import re
 from dataclasses import dataclass
+from typing import Literal
 
 from ropewalk.errors import ConfigError, nearest
 
+TABULAR = "tabular"
+MLP = "mlp"
+LINEAR = "linear"
+GBDT = "gbdt"
+ARCHITECTURES = (TABULAR, MLP, LINEAR, GBDT)
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
+
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How to build and fit the network. The defaults suit tables of a few hundred to millions of rows."""
+    """What to train and how. The defaults suit tables of a few hundred to millions of rows."""
 
+    architecture: str = TABULAR
+    """"tabular": a network with piecewise-linear number embeddings; "mlp": a plain multilayer perceptron; "linear";
+    "gbdt": gradient-boosted trees; or your own "module:function", which builds a network from a `Schema`."""
+    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    """Weight of each class's rows in the training loss, 0 or more: "balanced" for weights inverse to the classes'
+    shares, or weights by class name, 1 for those not named; absent: all rows weigh the same."""
+    weight_column: str = ""
+    """Raw column with each row's weight in the loss and in the score that chooses the best epoch, finite and 0 or more;
+    to be named in `preprocess.ignore` too, so that the model does not read it. Evaluation weighs all rows the same."""
     batch_size: int | None = None
     """Rows per step, at least 1; absent: 1,024, or less for small tables, so that an epoch has 16 steps or more."""
     learning_rate: float = 1e-3
@@ -39,7 +58,13 @@ class TrainingConfig:
     precision: str = "auto"
     """"float32", "bfloat16", or "auto": bfloat16 for classification where the processor multiplies it natively."""
 
+    boosting_rate: float = 0.1
+    """gbdt: share of each tree that is added, in (0, 1]."""
+    boosting_leaves: int = 63
+    """gbdt: most leaves of a tree, at least 2."""
+
     def __post_init__(self) -> None:
+        self._check_architecture()
         for name in ("batch_size", "patience", "width", "depth", "number_embedding", "category_embedding"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -56,3 +81,18 @@ class TrainingConfig:
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name}={value!r}: need one of {', '.join(known)}.{nearest(value, known)}")
+
+    def _check_architecture(self) -> None:
+        if self.architecture not in ARCHITECTURES and not _FUNCTION.fullmatch(self.architecture):
+            raise ConfigError(
+                f"architecture={self.architecture!r}: need one of {', '.join(ARCHITECTURES)}, or your own "
+                f"'module:function'.{nearest(self.architecture, ARCHITECTURES)}"
+            )
+        if not 0 < self.boosting_rate <= 1:
+            raise ConfigError(f"boosting_rate={self.boosting_rate}: need a share above 0, at most 1.")
+        if self.boosting_leaves < 2:
+            raise ConfigError(f"boosting_leaves={self.boosting_leaves}: need at least 2.")
+        if isinstance(self.class_weights, dict):
+            wrong = {name: weight for name, weight in self.class_weights.items() if not 0 <= weight < math.inf}
+            if wrong or not any(self.class_weights.values()):
+                raise ConfigError(f"class_weights={self.class_weights}: need finite weights of 0 or more, one above 0.")

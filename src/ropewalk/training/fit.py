@@ -18,7 +18,7 @@ from ropewalk.errors import TrainingError
 from ropewalk.preprocess.preprocessor import Encoded
 from ropewalk.progress import say
 from ropewalk.training.config import TrainingConfig
-from ropewalk.training.metrics import SCORES, loss_function, validation_score
+from ropewalk.training.metrics import SCORES, combine_members, loss_function, preference, validation_score
 
 SCORING_ROWS = 8192
 """Rows per forward pass outside training: bounds memory, and large enough to keep a processor busy."""
@@ -34,6 +34,8 @@ class Rows:
     """numbers_BN and missing_BN (float32) and codes_BC (int32)."""
     target: Tensor
     """Class index (int64), 0 or 1 (float32, binary), or scaled value (float32, regression); shape (rows,)."""
+    weight: Tensor | None = None
+    """Each row's weight in loss and score (float32), 1 on average; shape (rows,); absent: all weigh the same."""
 
     def __len__(self) -> int:
         return len(self.target)
@@ -51,11 +53,11 @@ class Fit:
     """Per epoch: epoch, train_loss, validation_loss, validation_<score>, learning_rate, rows_per_second, seconds."""
 
 
-def rows_on(device: torch.device, encoded: Encoded, target: Tensor) -> Rows:
-    """Return encoded rows and their target as tensors on `device`."""
+def rows_on(device: torch.device, encoded: Encoded, target: Tensor, weight: Tensor | None = None) -> Rows:
+    """Return encoded rows, their target and weights as tensors on `device`."""
     arrays = (encoded.numbers_BN, encoded.missing_BN, encoded.codes_BC)
     numbers_BN, missing_BN, codes_BC = (torch.from_numpy(array).to(device) for array in arrays)
-    return Rows((numbers_BN, missing_BN, codes_BC), target.to(device))
+    return Rows((numbers_BN, missing_BN, codes_BC), target.to(device), None if weight is None else weight.to(device))
 
 
 def batch_size_for(rows: int, config: TrainingConfig) -> int:
@@ -115,9 +117,9 @@ def fit(
         train_loss = _train_epoch(network, averaged, train, optimizer, schedule, batch_size, precision, task)
         _check_finite(train_loss, epoch, config)
         seconds = time.monotonic() - epoch_started
-        scored = score(averaged.module, validation)
-        loss_value = float(loss_function(scored, validation.target, task))
-        measure = validation_score(scored, validation.target, task, loss_value, scale)
+        scored = score(averaged.module, validation, task)
+        loss_value = float(loss_function(scored, validation.target, task, validation.weight))
+        measure = validation_score(scored, validation.target, task, loss_value, scale, validation.weight)
         history.append(
             {
                 "epoch": epoch,
@@ -129,7 +131,7 @@ def fit(
                 "seconds": time.monotonic() - started,
             }
         )
-        key = (measure if task == "binary" else -measure, -loss_value)
+        key = preference(task, measure, loss_value)
         if best_key is None or key > best_key:
             best_key, best_epoch, best_state = key, epoch, copy.deepcopy(averaged.module.state_dict())
         _report(history[-1], epochs, SCORES[task], best=best_epoch == epoch)
@@ -156,7 +158,8 @@ def _train_epoch(
     for batch in torch.randperm(len(train), device=device).split(batch_size):
         with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
             outputs = network(*(part[batch] for part in train.inputs))
-        loss = loss_function(outputs.float(), train.target[batch], task)
+        weight = None if train.weight is None else train.weight[batch]
+        loss = loss_function(outputs.float(), train.target[batch], task, weight)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -166,12 +169,12 @@ def _train_epoch(
     return float(total) / len(train)
 
 
-def score(network: nn.Module, rows: Rows) -> Tensor:
-    """Return the outputs for all rows in float32, shape (rows, outputs)."""
+def score(network: nn.Module, rows: Rows, task: str) -> Tensor:
+    """Return the outputs for all rows in float32, shape (rows, outputs); an ensemble's members are combined."""
     network.eval()
     with torch.inference_mode():
         chunks = zip(*(part.split(SCORING_ROWS) for part in rows.inputs), strict=True)
-        return torch.cat([network(*chunk) for chunk in chunks])
+        return torch.cat([combine_members(network(*chunk).float(), task) for chunk in chunks])
 
 
 def _averaging(steps: int) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

@@ -11,12 +11,15 @@ from ropewalk.preprocess.preprocessor import load_preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
-from ropewalk.training.config import TrainingConfig
+from ropewalk.training.architectures import build_network
+from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
 from ropewalk.training.fit import batch_size_for, epochs_for, fit, rows_on
 from ropewalk.training.metrics import SCORES
-from ropewalk.training.model import ARCHITECTURE, save_model
-from ropewalk.training.network import TabularNetwork
+from ropewalk.training.model import save_model
+from ropewalk.training.networks import TrainedNetwork
+from ropewalk.training.targets import scaling_of
+from ropewalk.training.weights import check_weights, training_weights, validation_weights
 
 
 def train(
@@ -29,38 +32,62 @@ def train(
     seed: int = 0,
     config: TrainingConfig = TrainingConfig(),
 ) -> Manifest:
-    """Fit the network to the training split and write the model of its best epoch; returns its manifest.
+    """Fit a model to the training split and write it as it was in its best epoch; returns its manifest.
 
     Args:
         train: Split to learn from.
         validation: Split that chooses the best epoch.
         preprocessor: Preprocessor artifact, learned from the same training split.
         model: Where to write the model.
-        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200).
+        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200). For
+            gradient boosting: most rounds; 0: 1,000.
         seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
-        config: Network and optimiser settings.
+        config: Architecture, its settings, and the optimiser's.
 
     Raises:
-        ConfigError: `epochs` is negative.
+        ConfigError: `epochs` is negative, the user's own architecture cannot be built, a library is missing, or
+            weights do not fit the target.
         TrainingError: There is no GPU where one was asked for, or the loss is no finite number.
         ArtifactError: An input is unfinished or altered.
     """
     skip_last_collection()
     if epochs < 0:
         raise ConfigError(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    if config.architecture == GBDT:
+        # Imported late: networks need no XGBoost.
+        from ropewalk.training.gbdt import train_gbdt
+
+        return train_gbdt(
+            train,
+            validation=validation,
+            preprocessor=preprocessor,
+            model=model,
+            epochs=epochs,
+            seed=seed,
+            config=config,
+        )
     device = choose_device(config)
     learned, learned_manifest = load_preprocessor(preprocessor), read_artifact(preprocessor, PREPROCESSOR)
+    check_weights(learned, config)
+    torch.manual_seed(seed)
+    network = build_network(learned, config).to(device)
     train_table, train_manifest = read_split(train)
     validation_table, validation_manifest = read_split(validation)
     precision = choose_precision(config, device, learned.task)
-    torch.manual_seed(seed)
     target, validation_target = learned.encode_target(train_table), learned.encode_target(validation_table)
-    center, scale = (float(target.mean()), float(target.std()) or 1.0) if learned.task == "regression" else (0.0, 1.0)
-    train_rows = rows_on(device, learned.encode(train_table), _as_tensor(target, center, scale, learned.task))
-    validation_rows = rows_on(
-        device, learned.encode(validation_table), _as_tensor(validation_target, center, scale, learned.task)
+    scaling = scaling_of(target, learned.task)
+    train_rows = rows_on(
+        device,
+        learned.encode(train_table),
+        _as_tensor(scaling.apply(target), learned.task),
+        _as_weight(training_weights(learned, train_table, target, config)),
     )
-    network = TabularNetwork(learned, config).to(device)
+    validation_rows = rows_on(
+        device,
+        learned.encode(validation_table),
+        _as_tensor(scaling.apply(validation_target), learned.task),
+        _as_weight(validation_weights(validation_table, config)),
+    )
     parameters = sum(parameter.numel() for parameter in network.parameters())
     batch_size = batch_size_for(len(train_rows), config)
     epochs = epochs or epochs_for(len(train_rows), batch_size)
@@ -75,25 +102,26 @@ def train(
         validation_rows,
         task=learned.task,
         epochs=epochs,
-        scale=scale,
+        scale=scaling.scale,
         precision=precision,
         config=config,
     )
     best = fitted.history[fitted.best_epoch - 1]
+    network.load_state_dict(fitted.state)
     with write_artifact(model, MODEL, [learned_manifest, train_manifest, validation_manifest]) as draft:
         save_model(
             draft.folder,
             preprocessor=learned,
-            state=fitted.state,
-            center=center,
-            scale=scale,
+            learned=TrainedNetwork(network, learned.task),
+            center=scaling.center,
+            scale=scaling.scale,
             history=fitted.history,
             config=config,
         )
         draft.facts.update(
             task=learned.task,
             target=learned.target,
-            architecture=ARCHITECTURE,
+            architecture=config.architecture,
             parameters=parameters,
             epochs=len(fitted.history),
             best_epoch=fitted.best_epoch,
@@ -107,7 +135,9 @@ def train(
     return read_artifact(model, MODEL)
 
 
-def _as_tensor(target: np.ndarray, center: float, scale: float, task: str) -> torch.Tensor:
-    if task == "multiclass":
-        return torch.from_numpy(target)
-    return torch.from_numpy((target - center) / scale).float()
+def _as_tensor(target: np.ndarray, task: str) -> torch.Tensor:
+    return torch.from_numpy(target) if task == "multiclass" else torch.from_numpy(target).float()
+
+
+def _as_weight(weight: np.ndarray | None) -> torch.Tensor | None:
+    return None if weight is None else torch.from_numpy(weight).float()
