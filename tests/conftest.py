@@ -193,18 +193,19 @@ def hub(hub_template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function that gives, per task, a folder with `train`, `validation`, `test` and a `model` fitted to them.
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that gives, per task and architecture, a folder with the splits and a `model` fitted to them.
 
     The folders are shared: tests read them only.
     """
     import functools
 
     from ropewalk.preprocess.preprocess import preprocess
+    from ropewalk.training.config import TrainingConfig
     from ropewalk.training.train import train
 
     @functools.cache
-    def fit(task: str) -> Path:
+    def fit(task: str, architecture: str = "tabular") -> Path:
         folder = tmp_path_factory.mktemp(task)
         with write_artifact(folder / "raw", RAW_DATA) as draft:
             (draft.folder / "data").mkdir()
@@ -218,6 +219,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             preprocessor=folder / "preprocessor",
             model=folder / "model",
             epochs=3,
+            config=TrainingConfig(architecture=architecture),
         )
         return folder
 

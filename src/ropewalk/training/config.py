@@ -62,6 +62,8 @@ class TrainingConfig:
     """gbdt: share of each tree that is added, in (0, 1]."""
     boosting_leaves: int = 63
     """gbdt: most leaves of a tree, at least 2."""
+    boosting_columns: float = 0.5
+    """gbdt: share of the columns, drawn anew, that each tree may use, in (0, 1]."""
 
     def __post_init__(self) -> None:
         self._check_architecture()
@@ -88,8 +90,10 @@ class TrainingConfig:
                 f"architecture={self.architecture!r}: need one of {', '.join(ARCHITECTURES)}, or your own "
                 f"'module:function'.{nearest(self.architecture, ARCHITECTURES)}"
             )
-        if not 0 < self.boosting_rate <= 1:
-            raise ConfigError(f"boosting_rate={self.boosting_rate}: need a share above 0, at most 1.")
+        for name in ("boosting_rate", "boosting_columns"):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise ConfigError(f"{name}={value}: need a share above 0, at most 1.")
         if self.boosting_leaves < 2:
             raise ConfigError(f"boosting_leaves={self.boosting_leaves}: need at least 2.")
         if isinstance(self.class_weights, dict):

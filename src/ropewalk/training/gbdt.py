@@ -25,6 +25,8 @@ from ropewalk.training.weights import check_weights, training_weights, validatio
 _ROUNDS = 1000
 _PATIENCE = 50
 _REPORTS = 20
+_LEAST_IN_LEAF = 5
+"""Least sum of second derivatives in a leaf: 5 rows for regression, 20 or more for classification."""
 _OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 
 
@@ -207,6 +209,9 @@ def _settings(preprocessor: Preprocessor, seed: int, device: str, config: Traini
         "max_depth": 0,
         "max_leaves": config.boosting_leaves,
         "learning_rate": config.boosting_rate,
+        "colsample_bytree": config.boosting_columns,
+        # Leaves of few rows learn each category of a large vocabulary by heart.
+        "min_child_weight": _LEAST_IN_LEAF,
         "device": device,
         "seed": seed,
         **classes,
