@@ -151,12 +151,12 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, str]] = {
     "digits": (bundled("digits"), "multiclass", ""),
     "diabetes": (bundled("diabetes"), "regression", ""),
     "make_classification": (
-        drawn("classification", n_samples=10_000, n_features=20, n_informative=8, flip_y=0.05),
+        drawn("classification", n_samples=4_000, n_features=20, n_informative=8, flip_y=0.05),
         "binary",
         "",
     ),
-    "make_hastie_10_2": (drawn("hastie_10_2", n_samples=10_000), "binary", ""),
-    "make_friedman1": (drawn("friedman1", n_samples=10_000, noise=1.0), "regression", ""),
+    "make_hastie_10_2": (drawn("hastie_10_2", n_samples=4_000), "binary", ""),
+    "make_friedman1": (drawn("friedman1", n_samples=4_000, noise=1.0), "regression", ""),
 }
 """Per table: what loads it, its task, and the column to split by time."""
 

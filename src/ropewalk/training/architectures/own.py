@@ -1,4 +1,20 @@
-"""The user's own architecture: a function, named "module:function", that builds a network from the schema."""
+"""The user's own architecture: a function, named "module:function", that builds a network from the schema.
+
+With this in shop/networks.py, `architecture: shop.networks:build` trains it:
+
+    class Network(torch.nn.Module):
+        def __init__(self, schema: Schema) -> None:
+            super().__init__()
+            self.tables = torch.nn.ModuleList(torch.nn.Embedding(each.codes, 8) for each in schema.categories)
+            self.layer = torch.nn.Linear(len(schema.numbers) + 8 * len(schema.categories), schema.outputs)
+
+        def forward(self, numbers_BN: Tensor, missing_BN: Tensor, codes_BC: Tensor) -> Tensor:
+            embedded = [table(codes_BC[:, index]) for index, table in enumerate(self.tables)]
+            return self.layer(torch.cat([numbers_BN, *embedded], dim=1))
+
+    def build(schema: Schema) -> Network:
+        return Network(schema)
+"""
 
 import copy
 import importlib
