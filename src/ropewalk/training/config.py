@@ -52,8 +52,8 @@ class TrainingConfig:
     unknown_rate: float = 0.1
     """Share of category codes made "unknown" in a training step, in [0, 1): what new categories will meet."""
     patience: int | None = None
-    """Epochs without a better score after which training stops, at least 1; absent: a quarter of all, 3 or more; gbdt: 50
-    rounds."""
+    """Epochs without a better score after which training stops, at least 1; absent: a quarter of all, 3 or more;
+    for gbdt 50 rounds."""
     device: str = "auto"
     """"cpu", "cuda", or "auto": a GPU where there is one."""
     precision: str = "auto"
