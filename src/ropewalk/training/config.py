@@ -59,12 +59,12 @@ class TrainingConfig:
     precision: str = "auto"
     """"float32", "bfloat16", or "auto": bfloat16 for classification where the processor multiplies it natively."""
 
-    boosting_rate: float = 0.1
+    boosting_rate: float = 0.05
     """gbdt: share of each tree that is added, in (0, 1]."""
-    boosting_leaves: int = 63
+    boosting_leaves: int = 31
     """gbdt: most leaves of a tree, at least 2."""
     boosting_columns: float = 0.5
-    """gbdt: share of the columns, drawn anew, that each tree may use, in (0, 1]."""
+    """gbdt: share of the columns, drawn anew, that each split may use, in (0, 1]."""
 
     def __post_init__(self) -> None:
         self._check_architecture()

@@ -151,9 +151,11 @@ def fit_gbdt(
     """
     xgboost = import_xgboost()
     task = preprocessor.task
-    train_matrix = as_matrix(xgboost.QuantileDMatrix, train.encoded, label=train.target, weight=train.weight)
+    train_matrix = as_matrix(
+        xgboost.QuantileDMatrix, train.encoded, preprocessor, label=train.target, weight=train.weight
+    )
     validation_matrix = as_matrix(
-        xgboost.QuantileDMatrix, validation.encoded, label=validation.target, ref=train_matrix
+        xgboost.QuantileDMatrix, validation.encoded, preprocessor, label=validation.target, ref=train_matrix
     )
     booster = xgboost.Booster(_settings(preprocessor, seed, device, config), cache=[train_matrix, validation_matrix])
     patience = config.patience or _PATIENCE
@@ -185,7 +187,7 @@ def fit_gbdt(
         if stops:
             say(f"stopped: no better round than {best_round} in the last {patience}")
             break
-    return Boosted(BoostedTrees(booster[:best_round]), best_round, history)
+    return Boosted(BoostedTrees(booster[:best_round], preprocessor), best_round, history)
 
 
 def _choose_device(config: TrainingConfig) -> str:
@@ -209,8 +211,7 @@ def _settings(preprocessor: Preprocessor, seed: int, device: str, config: Traini
         "max_depth": 0,
         "max_leaves": config.boosting_leaves,
         "learning_rate": config.boosting_rate,
-        "colsample_bytree": config.boosting_columns,
-        # Leaves of few rows learn each category of a large vocabulary by heart.
+        "colsample_bynode": config.boosting_columns,
         "min_child_weight": _LEAST_IN_LEAF,
         "device": device,
         "seed": seed,

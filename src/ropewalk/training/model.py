@@ -162,7 +162,7 @@ def _load_learned(path: Path, preprocessor: Preprocessor, config: TrainingConfig
     if config.architecture == GBDT:
         from ropewalk.training.trees import load_trees
 
-        return load_trees(path)
+        return load_trees(path, preprocessor)
     from ropewalk.training.networks import load_network
 
     return load_network(path, preprocessor, config)

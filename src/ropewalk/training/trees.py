@@ -14,24 +14,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ropewalk.errors import ConfigError
-from ropewalk.preprocess.preprocessor import MISSING, Encoded
+from ropewalk.preprocess.preprocessor import FIRST_CATEGORY, MISSING, UNKNOWN, Encoded, Preprocessor
 
 if TYPE_CHECKING:
     import xgboost
 
 TREES = "trees.json"
+_MOST_CATEGORIES = 255
 _DISTRIBUTIONS = ("xgboost-cpu", "xgboost")
 
 
 class BoostedTrees:
     """Trees that give the outputs of rows."""
 
-    def __init__(self, booster: "xgboost.Booster") -> None:
+    def __init__(self, booster: "xgboost.Booster", preprocessor: Preprocessor) -> None:
         self._booster = booster
+        self._preprocessor = preprocessor
 
     def outputs(self, encoded: Encoded) -> np.ndarray:
         """Return logits or scaled values in float64, shape (rows, outputs)."""
-        return margins(self._booster, as_matrix(import_xgboost().DMatrix, encoded))
+        return margins(self._booster, as_matrix(import_xgboost().DMatrix, encoded, self._preprocessor))
 
     def save(self, folder: Path) -> None:
         """Write the trees into `folder`, as JSON."""
@@ -48,13 +50,13 @@ class BoostedTrees:
         return sum(tree.count("leaf=") for tree in self._booster.get_dump())
 
 
-def load_trees(folder: Path) -> BoostedTrees:
+def load_trees(folder: Path, preprocessor: Preprocessor) -> BoostedTrees:
     """Return the trees that `folder` holds.
 
     Raises:
         ConfigError: XGBoost is not installed.
     """
-    return BoostedTrees(import_xgboost().Booster(model_file=folder / TREES))
+    return BoostedTrees(import_xgboost().Booster(model_file=folder / TREES), preprocessor)
 
 
 def import_xgboost() -> ModuleType:
@@ -72,18 +74,30 @@ def import_xgboost() -> ModuleType:
         ) from error
 
 
-def as_matrix(kind: Callable[..., Any], encoded: Encoded, **more: Any) -> Any:
-    """Return a DMatrix of numbers and category codes, both NaN where missing.
+def as_matrix(kind: Callable[..., Any], encoded: Encoded, preprocessor: Preprocessor, **more: Any) -> Any:
+    """Return a DMatrix of numbers, and of the codes of columns that are categories only; NaN where missing.
+
+    A vocabulary of more than 255 categories enters as a number, its categories' rank by frequency, as trees that may
+    choose among all its subsets learn single rows by heart. An unknown category counts as the rarest.
 
     Args:
         kind: xgboost.DMatrix or xgboost.QuantileDMatrix.
         encoded: The rows.
+        preprocessor: What encoded them.
         more: Further arguments of `kind`, such as `label`.
     """
-    numbers_BN = np.where(encoded.missing_BN > 0, np.nan, encoded.numbers_BN)
-    codes_BC = np.where(encoded.codes_BC == MISSING, np.nan, encoded.codes_BC).astype(np.float32)
-    kinds = ["q"] * numbers_BN.shape[1] + ["c"] * codes_BC.shape[1]
-    return kind(np.hstack([numbers_BN, codes_BC]), feature_types=kinds, enable_categorical=True, **more)
+    columns = [np.where(encoded.missing_BN > 0, np.nan, encoded.numbers_BN)]
+    kinds = ["q"] * encoded.numbers_BN.shape[1]
+    coded = [column for column in preprocessor.used if column.vocabulary is not None]
+    for place, column in enumerate(coded):
+        if column.numbers:
+            continue
+        codes, categories = encoded.codes_BC[:, place], len(column.vocabulary or ())
+        if categories > _MOST_CATEGORIES:
+            codes = np.where(codes == UNKNOWN, categories + FIRST_CATEGORY, codes)
+        kinds.append("q" if categories > _MOST_CATEGORIES else "c")
+        columns.append(np.where(codes == MISSING, np.nan, codes).astype(np.float32)[:, np.newaxis])
+    return kind(np.hstack(columns), feature_types=kinds, enable_categorical=True, **more)
 
 
 def margins(booster: "xgboost.Booster", matrix: Any) -> np.ndarray:
