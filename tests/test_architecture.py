@@ -41,6 +41,7 @@ ONLY_IN = {
     "mlflow": {"registry", "tracking"},
     "sklearn": {"data", "evaluation"},
     "torch": {"training"},
+    "xgboost": {"training"},
 }
 MAX_BODY_LINES = 15
 LOGIC = (ast.If, ast.IfExp, ast.Try, ast.While, ast.With, ast.Match, ast.Lambda, ast.FunctionDef, ast.ClassDef)

@@ -163,6 +163,7 @@ def _training(model: TrainedModel) -> Section:
             )
         )
     named = [
+        Fact("Architecture", str(facts["architecture"])),
         Fact("Parameters", count(facts["parameters"])),
         Fact("Epochs", f"{len(history)}", detail=f"best: {best_epoch}"),
         Fact("Time", duration(facts["seconds"])),

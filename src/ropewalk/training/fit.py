@@ -21,10 +21,10 @@ from ropewalk.training.checkpoint import Checkpoints, Saved
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.distributed import Group
 from ropewalk.training.failures import not_finite
-from ropewalk.training.metrics import SCORES, loss_function, validation_score
+from ropewalk.training.metrics import SCORES, loss_function, preference, validation_score
 from ropewalk.training.optimizer import AdamW
 from ropewalk.training.progress import Progress
-from ropewalk.training.rows import score
+from ropewalk.training.rows import joined, score
 from ropewalk.training.schedule import batch_size_for, rate
 from ropewalk.training.step import ReplayedStep, Step
 from ropewalk.training.stopping import StopFlag, listening
@@ -141,7 +141,7 @@ class _Loop:
         self._step = self._choose_step()
         self._best: dict[str, Tensor] = {}
         self._at = _Position()
-        self._validation_target: Tensor | None = None
+        self._validation_labels: tuple[Tensor, Tensor | None] | None = None
         self._monitor = SystemMonitor(self._device)
         self._progress = Progress(
             leads=group.leads,
@@ -242,7 +242,7 @@ class _Loop:
             **self._monitor.sample(),
         }
         self._history.append(entry)
-        key = [measure if task.kind == "binary" else -measure, -loss]
+        key = list(preference(task.kind, measure, loss))
         better = not at.best_key or key > at.best_key
         if better:
             at.best_key, at.best_epoch = key, at.epoch
@@ -255,16 +255,16 @@ class _Loop:
         """Return loss and score of the averaged parameters on the validation rows, as rank 0 finds them."""
         task = self._task
         self._average.copy_buffers()
-        shards = task.validation.in_order()
-        outputs, targets = [], []
-        for rows in shards:
-            outputs.append(score(self._average.network, rows))
-            targets.append(rows.target.clone() if self._validation_target is None else rows.target[:0])
-        scored = torch.cat(outputs)
-        if self._validation_target is None:
-            self._validation_target = torch.cat(targets)
-        loss = float(loss_function(scored, self._validation_target, task.kind))
-        measure = validation_score(scored, self._validation_target, task.kind, loss, task.scale)
+        outputs, labels = [], []
+        for rows in task.validation.in_order():
+            outputs.append(score(self._average.network, rows, task.kind))
+            if self._validation_labels is None:
+                labels.append((rows.target.clone(), None if rows.weight is None else rows.weight.clone()))
+        if self._validation_labels is None:
+            self._validation_labels = joined(labels)
+        scored, (target, weight) = torch.cat(outputs), self._validation_labels
+        loss = float(loss_function(scored, target, task.kind, weight))
+        measure = validation_score(scored, target, task.kind, loss, task.scale, weight)
         agreed = json.loads(self._group.leaders(json.dumps([loss, measure]).encode()))
         return float(agreed[0]), float(agreed[1])
 

@@ -116,13 +116,10 @@ def _receive(model: Location) -> Manifest:
 
 def _draw_curves(model: Path, manifest: Manifest, curves: Path) -> None:
     """Write the page of curves here: the model has their points, so that the job need not store a page."""
-    from ropewalk.report.page import write_page
-    from ropewalk.training.curves import curves_page
+    from ropewalk.training.keep_curves import write_curves
 
     history = json.loads((model / "history.json").read_text(encoding="utf-8"))
-    score = next(name for name in history[0] if name.startswith("validation_") and name != "validation_loss")
-    title = f"Predicting {manifest.facts['target']}"
-    write_page(curves, curves_page(history, title=title, score=score, task=manifest.facts["task"]))
+    write_curves(curves, history, target=manifest.facts["target"], task=manifest.facts["task"])
 
 
 def _reference(artifact: Location, kind: str) -> str:

@@ -1,8 +1,7 @@
 """A split's Parquet parts, read and encoded one row group at a time."""
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,27 +12,13 @@ import torch
 
 from ropewalk.artifacts import SPLIT, Manifest, read_artifact
 from ropewalk.preprocess.preprocessor import Preprocessor
+from ropewalk.training.config import TrainingConfig
+from ropewalk.training.labels import Labels
 from ropewalk.training.rows import Rows, rows_on
+from ropewalk.training.targets import scaling_of
+from ropewalk.training.weights import check_weight_column, learn_weighting
 
 _HOST = torch.device("cpu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """How a target becomes what the loss compares with."""
-
-    task: str
-    """"binary", "multiclass" or "regression"."""
-    center: float = 0.0
-    """What is taken off a regression target."""
-    scale: float = 1.0
-    """What it is divided by then."""
-
-    def tensor(self, values: np.ndarray) -> torch.Tensor:
-        """Return encoded target values as a tensor."""
-        if self.task == "multiclass":
-            return torch.from_numpy(values)
-        return torch.from_numpy((values - self.center) / self.scale).float()
 
 
 class Parts:
@@ -61,39 +46,48 @@ class Parts:
 
     @property
     def bytes_per_row(self) -> int:
-        """Memory of one encoded row with its target."""
-        return 8 * len(self._preprocessor.numbers) + 4 * len(self._preprocessor.vocabularies) + 8
+        """Memory of one encoded row with its target and weight."""
+        return 8 * len(self._preprocessor.numbers) + 4 * len(self._preprocessor.vocabularies) + 12
 
-    def measure_target(self) -> Target:
-        """Return how to scale the target: by its mean and deviation for regression.
-
-        Merged over row groups after Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance" (1983).
+    def learn_labels(self, config: TrainingConfig) -> Labels:
+        """Return how the rows' target is scaled and how the rows are weighed in training.
 
         Raises:
-            DataError: The target has nulls, or a class that the preprocessor does not know.
+            DataError: The target has nulls, or a class that the preprocessor does not know; or weights are wrong.
         """
-        count, mean, squares = 0, 0.0, 0.0
-        for values in self._targets():
-            if self._preprocessor.task != "regression":
-                continue
-            added = float(values.mean()) - mean
-            squares += float(values.var()) * len(values) + added**2 * count * len(values) / (count + len(values))
-            count += len(values)
-            mean += added * len(values) / count
-        scale = math.sqrt(squares / count) if count else 0.0
-        return Target(task=self._preprocessor.task, center=mean, scale=scale or 1.0)
+        learned = self._preprocessor
+        check_weight_column(config.weight_column, next(iter(self._footers.values())).schema.names)
+        scaling = scaling_of((target for _, target in self._labelled()), learned.task)
+        weighting = learn_weighting(
+            learned, self._labelled(config.weight_column), config, class_weights=config.class_weights
+        )
+        return Labels(task=learned.task, scaling=scaling, weighting=weighting)
 
-    def read(self, groups: Sequence[int], target: Target) -> Rows:
+    def validation_labels(self, training: Labels, config: TrainingConfig) -> Labels:
+        """Return `training` with these rows' own weights, by which classes count alike.
+
+        Raises:
+            DataError: Weights are wrong.
+        """
+        pieces = self._labelled(config.weight_column)
+        weighting = learn_weighting(self._preprocessor, pieces, config, class_weights=None)
+        return replace(training, weighting=weighting)
+
+    def read(self, groups: Sequence[int], labels: Labels) -> Rows:
         """Return the rows of these row groups, encoded, in main memory."""
-        columns = [*(column.name for column in self._preprocessor.used), self._preprocessor.target]
+        weights = [labels.weighting.column] if labels.weighting.column else []
+        columns = [*(column.name for column in self._preprocessor.used), self._preprocessor.target, *weights]
         table = pa.concat_tables([self._table(group, columns) for group in groups])
         encoded = self._preprocessor.encode(table)
-        return rows_on(_HOST, encoded, target.tensor(self._preprocessor.encode_target(table)))
+        return rows_on(_HOST, encoded, *labels.tensors(table, self._preprocessor.encode_target(table)))
 
-    def _targets(self) -> Iterator[np.ndarray]:
+    def _labelled(self, weight_column: str = "") -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield the target, with the column of weights beside it, of one row group after the other."""
+        columns = [self._preprocessor.target, *([weight_column] if weight_column else [])]
         for group, size in enumerate(self.sizes):
             if size:
-                yield self._preprocessor.encode_target(self._table(group, [self._preprocessor.target]))
+                table = self._table(group, columns)
+                yield table, self._preprocessor.encode_target(table)
 
     def _table(self, group: int, columns: list[str]) -> pa.Table:
         file, index = self._places[group]

@@ -73,7 +73,8 @@ class Step:
         )
         with mixed:
             outputs = self._network(*(each.index_select(0, part) for each in rows.inputs))
-        loss = loss_function(outputs.float(), rows.target.index_select(0, part), self._task)
+        row_weight = None if rows.weight is None else rows.weight.index_select(0, part)
+        loss = loss_function(outputs.float(), rows.target.index_select(0, part), self._task, row_weight)
         if weight != 1:
             loss = loss * weight
         loss.backward()

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ropewalk.training.parts import Parts, Target
+from ropewalk.training.labels import Labels
+from ropewalk.training.parts import Parts
 from ropewalk.training.rows import Rows
 
 
@@ -64,9 +65,9 @@ class MemoryTable:
 class StreamedTable:
     """A table that is read anew in each epoch, by a thread that is one shard ahead."""
 
-    def __init__(self, parts: Parts, target: Target, *, device: torch.device, seed: int, shuffle_rows: int) -> None:
+    def __init__(self, parts: Parts, labels: Labels, *, device: torch.device, seed: int, shuffle_rows: int) -> None:
         self._parts = parts
-        self._target = target
+        self._labels = labels
         self._device = device
         self._seed = seed
         self._shuffle_rows = shuffle_rows
@@ -87,8 +88,7 @@ class StreamedTable:
         """Yield the row groups as they are stored."""
         groups = [group for group, size in enumerate(self._parts.sizes) if size]
         for group, rows in zip(groups, self._read([[group] for group in groups]), strict=True):
-            numbers_BN, missing_BN, codes_BC, target = (each[: self._parts.sizes[group]] for each in rows.tensors)
-            yield Rows((numbers_BN, missing_BN, codes_BC), target)
+            yield Rows.of([each[: self._parts.sizes[group]] for each in rows.tensors])
 
     def _plan(self, epoch: int) -> list[list[int]]:
         """Return the row groups of each shard: whole groups, at least one, and no more rows than asked for."""
@@ -118,11 +118,10 @@ class StreamedTable:
                 yield rows
 
     def _load(self, groups: list[int]) -> Rows:
-        rows = self._parts.read(groups, self._target)
+        rows = self._parts.read(groups, self._labels)
         if self._device.type != "cuda":
             return rows
-        numbers_BN, missing_BN, codes_BC, target = (tensor.pin_memory() for tensor in rows.tensors)
-        return Rows((numbers_BN, missing_BN, codes_BC), target)
+        return Rows.of([tensor.pin_memory() for tensor in rows.tensors])
 
     def _placed(self, rows: Rows) -> Rows:
         """Return the rows on the device; on a GPU in a buffer that stays, because a captured step reads addresses."""
@@ -135,19 +134,19 @@ class StreamedTable:
         return self._buffer
 
 
-def load_table(parts: Parts, target: Target, device: torch.device) -> MemoryTable:
+def load_table(parts: Parts, labels: Labels, device: torch.device) -> MemoryTable:
     """Return a whole split on the device; main memory holds one row group of it at a time."""
     loaded: Rows | None = None
     start = 0
     for group in range(len(parts.sizes)):
-        rows = parts.read([group], target)
+        rows = parts.read([group], labels)
         if loaded is None and len(rows) == len(parts) and device.type == "cpu":
             return MemoryTable(rows)
         loaded = loaded or _empty_like(rows, len(parts), device)
         for place, tensor in zip(loaded.tensors, rows.tensors, strict=True):
             place[start : start + len(tensor)] = tensor
         start += len(rows)
-    return MemoryTable(loaded if loaded is not None else parts.read([], target))
+    return MemoryTable(loaded if loaded is not None else parts.read([], labels))
 
 
 def batches(
@@ -191,7 +190,6 @@ def permutation(rows: int, place: tuple[int, ...], device: torch.device) -> Tens
 
 
 def _empty_like(rows: Rows, count: int, device: torch.device) -> Rows:
-    numbers_BN, missing_BN, codes_BC, target = (
-        torch.empty((count, *tensor.shape[1:]), dtype=tensor.dtype, device=device) for tensor in rows.tensors
+    return Rows.of(
+        [torch.empty((count, *tensor.shape[1:]), dtype=tensor.dtype, device=device) for tensor in rows.tensors]
     )
-    return Rows((numbers_BN, missing_BN, codes_BC), target)

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,20 +15,25 @@ from ropewalk.errors import ConfigError
 from ropewalk.preprocess.preprocessor import Preprocessor, load_preprocessor
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
+from ropewalk.training.architectures import build_network
+from ropewalk.training.architectures.own import own_code
 from ropewalk.training.checkpoint import FORMAT_VERSION, Checkpoints
-from ropewalk.training.config import TrainingConfig
+from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
 from ropewalk.training.distributed import Group, process_group
 from ropewalk.training.failures import memory_errors
 from ropewalk.training.fit import Fit, Task, fit, process_seed
+from ropewalk.training.keep_curves import keeping_curves
+from ropewalk.training.labels import Labels
 from ropewalk.training.memory import table_bytes
 from ropewalk.training.metrics import SCORES
-from ropewalk.training.model import ARCHITECTURE, save_model
-from ropewalk.training.network import TabularNetwork
-from ropewalk.training.parts import Parts, Target
+from ropewalk.training.model import save_model
+from ropewalk.training.networks import TrainedNetwork
+from ropewalk.training.parts import Parts
 from ropewalk.training.schedule import batch_size_for, epochs_for
 from ropewalk.training.store import open_store
 from ropewalk.training.tables import StreamedTable, Table, load_table
+from ropewalk.training.weights import check_weights
 
 _WITHOUT_EFFECT = {
     "checkpoint",
@@ -56,7 +59,7 @@ def train(
     seed: int = 0,
     config: TrainingConfig = TrainingConfig(),
 ) -> Manifest:
-    """Fit the network to the training split and write the model of its best epoch; returns its manifest.
+    """Fit a model to the training split and write it as it was in its best epoch; returns its manifest.
 
     Checkpoints are kept meanwhile, so that the same call goes on where one was stopped or killed. Started by torchrun,
     several processes train one model.
@@ -67,12 +70,14 @@ def train(
         preprocessor: Preprocessor artifact, learned from the same training split.
         model: Where to write the model.
         curves: Where to write a page with the training curves; absent: none.
-        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200).
+        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200). For
+            gradient boosting: most rounds; 0: 1,000.
         seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
-        config: Network and optimiser settings.
+        config: Architecture, its settings, and the optimiser's.
 
     Raises:
-        ConfigError: `epochs` is negative.
+        ConfigError: `epochs` is negative, the user's own architecture cannot be built, a library is missing, or
+            weights do not fit the target.
         TrainingError: There is no GPU where one was asked for, memory is too small, or the loss is no finite number.
         StoppedError: SIGTERM came; the state is kept, and the same call goes on.
         ArtifactError: An input is unfinished or altered.
@@ -80,8 +85,23 @@ def train(
     skip_last_collection()
     if epochs < 0:
         raise ConfigError(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    if config.architecture == GBDT:
+        # Imported late: networks need no XGBoost.
+        from ropewalk.training.gbdt import train_gbdt
+
+        return train_gbdt(
+            train,
+            validation=validation,
+            preprocessor=preprocessor,
+            model=model,
+            curves=curves,
+            epochs=epochs,
+            seed=seed,
+            config=config,
+        )
     device = choose_device(config)
     learned, learned_manifest = load_preprocessor(preprocessor), read_artifact(preprocessor, PREPROCESSOR)
+    check_weights(learned, config)
     parts = Parts(train, learned), Parts(validation, learned)
     made_from = [learned_manifest, *(each.manifest for each in parts)]
     with process_group(device) as group, memory_errors(config):
@@ -90,7 +110,8 @@ def train(
             open_store(_place(config, model, run.fingerprint)), fingerprint=run.fingerprint, group=group
         )
         history: list[dict[str, Any]] = []
-        with _curves(curves if group.leads else None, history, run):
+        page = curves if group.leads else None
+        with keeping_curves(page, history, target=learned.target, task=learned.task):
             fitted = fit(run.network, run.task, config=config, checkpoints=checkpoints, group=group, history=history)
         manifest = _shared(group, run.write(model, fitted, made_from) if group.leads else None)
         checkpoints.remove()
@@ -117,21 +138,23 @@ class _Run:
         batch_size = batch_size_for(rows, config)
         epochs = epochs or epochs_for(rows, batch_size)
         torch.manual_seed(seed)
-        self.network: nn.Module = TabularNetwork(learned, config).to(device)
+        self.network: nn.Module = build_network(learned, config).to(device)
         self.fingerprint = _fingerprint(
             parts, learned, self.network, epochs=epochs, seed=seed, precision=precision, config=config
         )
         self._parameters = sum(parameter.numel() for parameter in self.network.parameters())
         torch.manual_seed(process_seed(seed, group.rank))
-        self.target = parts[0].measure_target()
-        tables = _tables(parts, self.target, device=device, group=group, seed=seed, config=config)
+        training = parts[0].learn_labels(config)
+        self._scaling = training.scaling
+        labels = training, parts[1].validation_labels(training, config)
+        tables = _tables(parts, labels, device=device, group=group, seed=seed, config=config)
         self.task = Task(
             kind=learned.task,
             train=tables[0],
             validation=tables[1],
             epochs=epochs,
             seed=seed,
-            scale=self.target.scale,
+            scale=training.scaling.scale,
             precision=precision,
         )
         if group.leads:
@@ -147,20 +170,21 @@ class _Run:
         """Write the model artifact and return its manifest."""
         best = fitted.history[fitted.best_epoch - 1]
         task = self.task
+        self.network.load_state_dict(fitted.state)
         with write_artifact(model, MODEL, made_from) as draft:
             save_model(
                 draft.folder,
                 preprocessor=self._learned,
-                state=fitted.state,
-                center=self.target.center,
-                scale=self.target.scale,
+                learned=TrainedNetwork(self.network, task.kind),
+                center=self._scaling.center,
+                scale=self._scaling.scale,
                 history=fitted.history,
                 config=self._config,
             )
             draft.facts.update(
                 task=task.kind,
                 target=self._learned.target,
-                architecture=ARCHITECTURE,
+                architecture=self._config.architecture,
                 parameters=self._parameters,
                 epochs=len(fitted.history),
                 best_epoch=fitted.best_epoch,
@@ -173,10 +197,6 @@ class _Run:
             )
         return read_artifact(model, MODEL)
 
-    def title(self) -> str:
-        """Return what is learned, in words."""
-        return f"Predicting {self._learned.target}"
-
 
 def _shared(group: Group, manifest: Manifest | None) -> Manifest:
     """Return rank 0's manifest in every process: the others may be on machines that do not see its disk."""
@@ -186,7 +206,7 @@ def _shared(group: Group, manifest: Manifest | None) -> Manifest:
 
 def _tables(
     parts: tuple[Parts, Parts],
-    target: Target,
+    labels: tuple[Labels, Labels],
     *,
     device: torch.device,
     group: Group,
@@ -199,10 +219,10 @@ def _tables(
     fits = [sum(needed) <= room, needed[1] <= room * (1 if sum(needed) <= room else _VALIDATION_SHARE)]
     agreed = json.loads(group.leaders(json.dumps(fits).encode()))
     training, validation = (
-        load_table(each, target, device)
+        load_table(each, own, device)
         if whole
-        else StreamedTable(each, target, device=device, seed=seed, shuffle_rows=config.shuffle_rows)
-        for each, whole in zip(parts, agreed, strict=True)
+        else StreamedTable(each, own, device=device, seed=seed, shuffle_rows=config.shuffle_rows)
+        for each, own, whole in zip(parts, labels, agreed, strict=True)
     )
     return training, validation
 
@@ -229,6 +249,7 @@ def _fingerprint(
         "seed": seed,
         "precision": str(precision),
         "config": settings,
+        "code": own_code(config.architecture),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -242,25 +263,3 @@ def _place(config: TrainingConfig, model: Path, fingerprint: str) -> str:
 
 def _where(device: torch.device, group: Group) -> str:
     return device.type if group.world == 1 else f"{group.world} x {device.type}"
-
-
-@contextmanager
-def _curves(path: Path | None, history: list[dict[str, Any]], run: _Run) -> Iterator[None]:
-    """Write the page of curves when the block ends, also when it fails after an epoch."""
-    try:
-        yield
-    except Exception as error:
-        if path is not None and history:
-            _write_curves(path, history, run, failure=str(error))
-        raise
-    if path is not None:
-        _write_curves(path, history, run)
-
-
-def _write_curves(path: Path, history: list[dict[str, Any]], run: _Run, failure: str = "") -> None:
-    # Loads matplotlib, which takes half a second.
-    from ropewalk.report.page import write_page
-    from ropewalk.training.curves import curves_page
-
-    score = f"validation_{SCORES[run.task.kind]}"
-    write_page(path, curves_page(history, title=run.title(), score=score, task=run.task.kind, failure=failure))

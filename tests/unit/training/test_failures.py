@@ -68,7 +68,7 @@ def test_a_loss_that_is_no_number_names_step_batch_and_checkpoint(fit, monkeypat
 def test_the_batch_that_is_described_is_the_one_that_failed(fit, prepared, monkeypatch, streamed: dict) -> None:
     folder = prepared("regression")
     parts = Parts(folder / "train", load_preprocessor(folder / "preprocessor"))
-    table = load_table(parts, parts.measure_target(), torch.device("cpu"))
+    table = load_table(parts, parts.learn_labels(TrainingConfig()), torch.device("cpu"))
     eighth = batches(table, seed=0, epoch=1, batch_size=64, first=7, device=torch.device("cpu"))
     rows, batch = next(eighth)
     diverge_after(7, monkeypatch)

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from ropewalk.preprocess.preprocessor import load_preprocessor
-from ropewalk.training.parts import Parts, Target
+from ropewalk.training.config import TrainingConfig
+from ropewalk.training.labels import Labels
+from ropewalk.training.parts import Parts
 from ropewalk.training.tables import MemoryTable, StreamedTable, Table, batch_sizes, batches, load_table, steps_in
 
 CPU = torch.device("cpu")
@@ -23,15 +25,15 @@ def parts(prepared, regrouped) -> Parts:
 
 
 @pytest.fixture(scope="module")
-def target(parts: Parts) -> Target:
-    return parts.measure_target()
+def labels(parts: Parts) -> Labels:
+    return parts.learn_labels(TrainingConfig())
 
 
 @pytest.fixture(params=["memory", "streamed"])
-def table(request, parts: Parts, target: Target) -> Table:
+def table(request, parts: Parts, labels: Labels) -> Table:
     if request.param == "memory":
-        return load_table(parts, target, CPU)
-    return StreamedTable(parts, target, device=CPU, seed=0, shuffle_rows=200)
+        return load_table(parts, labels, CPU)
+    return StreamedTable(parts, labels, device=CPU, seed=0, shuffle_rows=200)
 
 
 def targets(table: Table, *, epoch: int = 1, first: int = 0, seed: int = 0) -> list[np.ndarray]:
@@ -39,21 +41,21 @@ def targets(table: Table, *, epoch: int = 1, first: int = 0, seed: int = 0) -> l
     return [rows.target[batch].numpy() for rows, batch in steps]
 
 
-def stored(parts: Parts, target: Target) -> np.ndarray:
-    return parts.read(range(len(parts.sizes)), target).target.numpy()
+def stored(parts: Parts, labels: Labels) -> np.ndarray:
+    return parts.read(range(len(parts.sizes)), labels).target.numpy()
 
 
-def test_each_row_comes_once_per_epoch(table: Table, parts: Parts, target: Target) -> None:
+def test_each_row_comes_once_per_epoch(table: Table, parts: Parts, labels: Labels) -> None:
     steps = targets(table)
     assert [len(step) for step in steps] == batch_sizes(table, epoch=1, batch_size=BATCH)
     assert len(steps) == steps_in(table, 1, BATCH)
-    np.testing.assert_array_equal(np.sort(np.concatenate(steps)), np.sort(stored(parts, target)))
+    np.testing.assert_array_equal(np.sort(np.concatenate(steps)), np.sort(stored(parts, labels)))
     assert len(np.unique(np.concatenate(steps))) == len(parts)
 
 
-def test_epochs_and_seeds_have_orders_of_their_own(table: Table, parts: Parts, target: Target) -> None:
+def test_epochs_and_seeds_have_orders_of_their_own(table: Table, parts: Parts, labels: Labels) -> None:
     orders = [targets(table), targets(table, epoch=2), targets(table, seed=1)]
-    orders.append([stored(parts, target)])
+    orders.append([stored(parts, labels)])
     flat = [np.concatenate(order) for order in orders]
     assert all((flat[one] != flat[two]).mean() > 0.9 for one in range(4) for two in range(one))
 
@@ -67,13 +69,13 @@ def test_any_step_of_an_epoch_is_found_again(table: Table) -> None:
             np.testing.assert_array_equal(one, two)
 
 
-def test_rows_in_order_are_as_stored(table: Table, parts: Parts, target: Target) -> None:
+def test_rows_in_order_are_as_stored(table: Table, parts: Parts, labels: Labels) -> None:
     found = np.concatenate([rows.target.numpy() for rows in table.in_order()])
-    np.testing.assert_array_equal(found, stored(parts, target))
+    np.testing.assert_array_equal(found, stored(parts, labels))
 
 
-def test_a_row_keeps_its_numbers_categories_and_target_together(table: Table, parts: Parts, target: Target) -> None:
-    whole = parts.read(range(len(parts.sizes)), target)
+def test_a_row_keeps_its_numbers_categories_and_target_together(table: Table, parts: Parts, labels: Labels) -> None:
+    whole = parts.read(range(len(parts.sizes)), labels)
     by_target = {float(value): index for index, value in enumerate(whole.target)}
     for rows, batch in batches(table, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU):
         places = [by_target[float(value)] for value in rows.target[batch]]
@@ -81,25 +83,25 @@ def test_a_row_keeps_its_numbers_categories_and_target_together(table: Table, pa
             assert torch.equal(found[batch], expected[places])
 
 
-def test_a_streamed_epoch_has_row_groups_in_a_new_order(parts: Parts, target: Target) -> None:
-    streamed = StreamedTable(parts, target, device=CPU, seed=0, shuffle_rows=200)
+def test_a_streamed_epoch_has_row_groups_in_a_new_order(parts: Parts, labels: Labels) -> None:
+    streamed = StreamedTable(parts, labels, device=CPU, seed=0, shuffle_rows=200)
     assert max(streamed.sizes(1)) <= 200
     assert streamed.sizes(1) != streamed.sizes(2)
     # A shard takes row groups from all over the table: its targets are no run of the stored ones.
     first = set(targets(streamed)[0].tolist())
-    places = [place for place, value in enumerate(stored(parts, target)) if value in first]
+    places = [place for place, value in enumerate(stored(parts, labels)) if value in first]
     assert max(places) - min(places) > 300
 
 
-def test_a_row_group_larger_than_the_buffer_is_a_shard_of_its_own(parts: Parts, target: Target) -> None:
-    streamed = StreamedTable(parts, target, device=CPU, seed=0, shuffle_rows=1)
+def test_a_row_group_larger_than_the_buffer_is_a_shard_of_its_own(parts: Parts, labels: Labels) -> None:
+    streamed = StreamedTable(parts, labels, device=CPU, seed=0, shuffle_rows=1)
     assert sorted(streamed.sizes(1)) == sorted(parts.sizes)
 
 
-def test_the_target_is_scaled_by_the_mean_and_deviation_of_all_row_groups(parts: Parts, target: Target) -> None:
-    values = stored(parts, target) * target.scale + target.center
-    assert target.center == pytest.approx(values.mean(), rel=1e-6)
-    assert target.scale == pytest.approx(values.std(), rel=1e-6)
+def test_the_target_is_scaled_by_the_mean_and_deviation_of_all_row_groups(parts: Parts, labels: Labels) -> None:
+    values = stored(parts, labels) * labels.scaling.scale + labels.scaling.center
+    assert labels.scaling.center == pytest.approx(values.mean(), rel=1e-6)
+    assert labels.scaling.scale == pytest.approx(values.std(), rel=1e-6)
 
 
 def test_memory_of_a_streamed_table_does_not_grow_with_its_rows(prepared, regrouped) -> None:
@@ -107,7 +109,7 @@ def test_memory_of_a_streamed_table_does_not_grow_with_its_rows(prepared, regrou
     for rows in (6000, 24000):
         folder = prepared("regression", rows)
         found = Parts(regrouped(folder / "train", 500), load_preprocessor(folder / "preprocessor"))
-        streamed = StreamedTable(found, found.measure_target(), device=CPU, seed=0, shuffle_rows=1000)
+        streamed = StreamedTable(found, found.learn_labels(TrainingConfig()), device=CPU, seed=0, shuffle_rows=1000)
         for _ in targets(streamed, epoch=1):
             pass
         tracemalloc.start()
@@ -118,8 +120,8 @@ def test_memory_of_a_streamed_table_does_not_grow_with_its_rows(prepared, regrou
     assert peaks[1] < 1.1 * peaks[0]
 
 
-def test_an_epoch_that_is_left_early_ends_its_reader(parts: Parts, target: Target, threads: Callable[[], int]) -> None:
-    streamed = StreamedTable(parts, target, device=CPU, seed=0, shuffle_rows=100)
+def test_an_epoch_that_is_left_early_ends_its_reader(parts: Parts, labels: Labels, threads: Callable[[], int]) -> None:
+    streamed = StreamedTable(parts, labels, device=CPU, seed=0, shuffle_rows=100)
     before = threads()
     steps = batches(streamed, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU)
     next(steps)
@@ -135,17 +137,38 @@ def threads() -> Callable[[], int]:
     return threading.active_count
 
 
-def test_a_damaged_row_group_stops_the_epoch(prepared, regrouped, target: Target) -> None:
+def test_a_damaged_row_group_stops_the_epoch(prepared, regrouped, labels: Labels) -> None:
     folder = prepared("regression")
     found = Parts(regrouped(folder / "train", 60), load_preprocessor(folder / "preprocessor"))
-    streamed = StreamedTable(found, target, device=CPU, seed=0, shuffle_rows=100)
+    streamed = StreamedTable(found, labels, device=CPU, seed=0, shuffle_rows=100)
     path: Path = found._places[0][0]
     path.write_bytes(path.read_bytes()[:2000] + bytes(3000))
     with pytest.raises(OSError, match=r"."):
         targets(streamed)
 
 
-def test_a_table_in_memory_is_one_shard(parts: Parts, target: Target) -> None:
-    loaded = load_table(parts, target, CPU)
+def test_a_table_in_memory_is_one_shard(parts: Parts, labels: Labels) -> None:
+    loaded = load_table(parts, labels, CPU)
     assert isinstance(loaded, MemoryTable)
     assert loaded.sizes(1) == [len(parts)]
+
+
+@pytest.mark.parametrize("kind", ["memory", "streamed"])
+def test_weights_stay_with_their_rows_and_are_1_on_average(prepared, regrouped, kind: str) -> None:
+    folder = prepared("binary")
+    found = Parts(regrouped(folder / "train", 60), load_preprocessor(folder / "preprocessor"))
+    labels = found.learn_labels(TrainingConfig(class_weights="balanced"))
+    weighed = (
+        load_table(found, labels, CPU)
+        if kind == "memory"
+        else StreamedTable(found, labels, device=CPU, seed=0, shuffle_rows=200)
+    )
+    weights, targets_ = [], []
+    for rows, batch in batches(weighed, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU):
+        assert rows.weight is not None
+        weights.append(rows.weight[batch].numpy())
+        targets_.append(rows.target[batch].numpy())
+    weight, target = np.concatenate(weights), np.concatenate(targets_)
+    assert weight.mean() == pytest.approx(1, abs=1e-5)
+    assert weight[target == 0].sum() == pytest.approx(weight[target == 1].sum(), rel=1e-5)
+    assert len(set(weight[target == 0])) == len(set(weight[target == 1])) == 1

@@ -198,7 +198,7 @@ def test_the_model_holds_no_pickle_and_says_how_it_was_made(fitted) -> None:
     assert set(manifest.files) == {"weights.safetensors", "model.json", "preprocessor.json", "history.json"}
     description = json.loads((folder / "model" / "model.json").read_text())
     assert description["training"]["width"] == 32
-    assert set(description["environment"]) == {"ropewalk", "torch", "numpy", "pyarrow"}
+    assert set(description["environment"]) == {"ropewalk", "torch", "safetensors", "numpy", "pyarrow"}
     assert [source["kind"] for source in manifest.made_from] == ["preprocessor", "split", "split"]
     assert all(math.isfinite(value) for value in manifest.facts.values() if isinstance(value, float))
     assert read_artifact(folder / "model", "model") == manifest
