@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
@@ -18,9 +19,9 @@ from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device
 from ropewalk.training.metrics import SCORES, loss_function, preference, validation_score
 from ropewalk.training.model import save_model
-from ropewalk.training.targets import scaling_of
+from ropewalk.training.targets import Scaling, scaling_of
 from ropewalk.training.trees import BoostedTrees, as_matrix, import_xgboost, margins
-from ropewalk.training.weights import check_weights, training_weights, validation_weights
+from ropewalk.training.weights import check_weights, measure_weighting
 
 _ROUNDS = 1000
 _PATIENCE = 50
@@ -69,21 +70,14 @@ def train_gbdt(
     check_weights(learned, config)
     train_table, train_manifest = read_split(train)
     validation_table, validation_manifest = read_split(validation)
-    target = learned.encode_target(train_table)
-    scaling = scaling_of(target, learned.task)
-    train_rows = BoostingRows(
-        learned.encode(train_table),
-        scaling.apply(target),
-        training_weights(learned, train_table, target, config),
-    )
-    validation_rows = BoostingRows(
-        learned.encode(validation_table),
-        scaling.apply(learned.encode_target(validation_table)),
-        validation_weights(validation_table, config),
+    scaling = scaling_of(learned.encode_target(train_table), learned.task)
+    train_rows, validation_rows = (
+        _rows(learned, table, scaling, config, training=training)
+        for table, training in ((train_table, True), (validation_table, False))
     )
     rounds = epochs or _ROUNDS
     say(
-        f"{learned.task} on {len(target):,} rows, {len(learned.used)} columns; gradient boosting of at most "
+        f"{learned.task} on {train_table.num_rows:,} rows, {len(learned.used)} columns; gradient boosting of at most "
         f"{rounds:,} rounds on {device}"
     )
     boosted = fit_gbdt(
@@ -115,7 +109,7 @@ def train_gbdt(
             epochs=len(boosted.history),
             best_epoch=boosted.best_round,
             seed=seed,
-            rows=len(target),
+            rows=train_table.num_rows,
             device=device,
             precision="float32",
             seconds=round(boosted.history[-1]["seconds"], 1),
@@ -200,6 +194,15 @@ def _choose_device(config: TrainingConfig) -> str:
         "device='cuda' was asked for, but this XGBoost is built for the CPU: install xgboost in place of xgboost-cpu, "
         "or set training.device to 'auto' or 'cpu'."
     )
+
+
+def _rows(
+    learned: Preprocessor, table: pa.Table, scaling: Scaling, config: TrainingConfig, *, training: bool
+) -> BoostingRows:
+    target = learned.encode_target(table)
+    weighting = measure_weighting([(table, target)], learned, config, training=training)
+    weight = None if weighting is None else weighting.of(table, target)
+    return BoostingRows(learned.encode(table), scaling.apply(target), weight)
 
 
 def _settings(preprocessor: Preprocessor, seed: int, device: str, config: TrainingConfig) -> dict[str, Any]:

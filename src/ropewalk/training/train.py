@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
 from ropewalk.errors import ConfigError
-from ropewalk.preprocess.preprocessor import load_preprocessor
+from ropewalk.preprocess.preprocessor import Preprocessor, load_preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
@@ -19,7 +20,7 @@ from ropewalk.training.metrics import SCORES
 from ropewalk.training.model import save_model
 from ropewalk.training.networks import TrainedNetwork
 from ropewalk.training.targets import scaling_of
-from ropewalk.training.weights import check_weights, training_weights, validation_weights
+from ropewalk.training.weights import check_weights, measure_weighting
 
 
 def train(
@@ -80,13 +81,13 @@ def train(
         device,
         learned.encode(train_table),
         _as_tensor(scaling.apply(target), learned.task),
-        _as_weight(training_weights(learned, train_table, target, config)),
+        _weights(learned, train_table, target, config, training=True),
     )
     validation_rows = rows_on(
         device,
         learned.encode(validation_table),
         _as_tensor(scaling.apply(validation_target), learned.task),
-        _as_weight(validation_weights(validation_table, config)),
+        _weights(learned, validation_table, validation_target, config, training=False),
     )
     parameters = sum(parameter.numel() for parameter in network.parameters())
     batch_size = batch_size_for(len(train_rows), config)
@@ -139,5 +140,8 @@ def _as_tensor(target: np.ndarray, task: str) -> torch.Tensor:
     return torch.from_numpy(target) if task == "multiclass" else torch.from_numpy(target).float()
 
 
-def _as_weight(weight: np.ndarray | None) -> torch.Tensor | None:
-    return None if weight is None else torch.from_numpy(weight).float()
+def _weights(
+    learned: Preprocessor, table: pa.Table, target: np.ndarray, config: TrainingConfig, *, training: bool
+) -> torch.Tensor | None:
+    weighting = measure_weighting([(table, target)], learned, config, training=training)
+    return None if weighting is None else torch.from_numpy(weighting.of(table, target)).float()

@@ -1,6 +1,7 @@
 """Weights of rows in the loss: by class, by a column of the table, or both."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -36,52 +37,71 @@ def check_weights(preprocessor: Preprocessor, config: TrainingConfig) -> None:
         )
 
 
-def training_weights(
-    preprocessor: Preprocessor, table: pa.Table, target: np.ndarray, config: TrainingConfig
-) -> np.ndarray | None:
-    """Return each training row's weight in the loss, 1 on average, shape (rows,); None where all weigh the same.
+@dataclass(frozen=True, kw_only=True)
+class Weighting:
+    """How much each row of a split counts: its class's factor times its value in a column, 1 on average."""
+
+    factors: np.ndarray | None
+    """Per class index, 0 or more; absent: classes count alike."""
+    column: str
+    """Raw column of weights; empty: none."""
+    mean: float
+    """Mean of the products over the split, above 0: divided by, so that learning rates keep their meaning."""
+
+    def of(self, table: pa.Table, target: np.ndarray) -> np.ndarray:
+        """Return the weights of some of the split's rows, shape (rows,).
+
+        Args:
+            table: The rows, with the column of weights.
+            target: Their encoded target.
+        """
+        weights = _column_weights(table, self.column) if self.column else np.ones(len(target))
+        return (weights if self.factors is None else weights * self.factors[target]) / self.mean
+
+
+def measure_weighting(
+    chunks: Iterable[tuple[pa.Table, np.ndarray]], preprocessor: Preprocessor, config: TrainingConfig, *, training: bool
+) -> Weighting | None:
+    """Return how the rows of a split weigh; None where all weigh the same.
+
+    Classes weigh in training alone: balanced or not, the best epoch is the one that is best for rows as they come.
 
     Args:
+        chunks: All rows of the split, one chunk at a time, with their encoded target.
         preprocessor: Names the classes.
-        table: Training rows with all raw columns.
-        target: Their target: class indices, or values.
         config: Class weights, and the column of weights.
+        training: Whether it is the training split.
 
     Raises:
-        DataError: The column of weights is missing, or holds a value that is no finite number of 0 or more.
+        DataError: The column of weights is missing, holds a value that is no finite number of 0 or more, or is 0 in all
+            rows.
     """
-    weights = _column_weights(table, config.weight_column) if config.weight_column else None
-    if config.class_weights is not None:
-        of_class = _class_weights(preprocessor.classes, target, config.class_weights)[target]
-        weights = of_class if weights is None else weights * of_class
-    return None if weights is None else _with_mean_1(weights)
-
-
-def validation_weights(table: pa.Table, config: TrainingConfig) -> np.ndarray | None:
-    """Return each validation row's weight in loss and score, 1 on average, shape (rows,); None where all weigh alike.
-
-    Classes are not weighed here: balanced or not, the best epoch is the one that is best for rows as they come.
-
-    Raises:
-        DataError: The column of weights is missing, or holds a value that is no finite number of 0 or more.
-    """
-    return _with_mean_1(_column_weights(table, config.weight_column)) if config.weight_column else None
-
-
-def _with_mean_1(weights: np.ndarray) -> np.ndarray:
-    mean = weights.mean()
+    by_class = training and config.class_weights is not None
+    if not by_class and not config.weight_column:
+        return None
+    classes = len(preprocessor.classes) if by_class else 1
+    counts, sums = np.zeros(classes), np.zeros(classes)
+    for table, target in chunks:
+        places = target if by_class else np.zeros(len(target), dtype=np.int64)
+        weights = _column_weights(table, config.weight_column) if config.weight_column else np.ones(len(target))
+        counts += np.bincount(places, minlength=classes)
+        sums += np.bincount(places, weights=weights, minlength=classes)
+    factors = _class_factors(preprocessor.classes, counts, config.class_weights) if by_class else np.ones(1)
+    mean = float(factors @ sums / counts.sum())
     if not mean:
         raise DataError(
-            f"All {len(weights):,} rows of a split have weight 0: check training.weight_column and class_weights."
+            f"All {int(counts.sum()):,} rows of a split have weight 0: check training.weight_column and class_weights."
         )
-    return np.asarray(weights / mean)
+    return Weighting(factors=factors if by_class else None, column=config.weight_column, mean=mean)
 
 
-def _class_weights(classes: tuple[str, ...], target: np.ndarray, wanted: str | Mapping[str, float]) -> np.ndarray:
-    if not isinstance(wanted, str):
+def _class_factors(
+    classes: tuple[str, ...], counts: np.ndarray, wanted: str | Mapping[str, float] | None
+) -> np.ndarray:
+    if isinstance(wanted, Mapping):
         return np.array([wanted.get(name, 1.0) for name in classes])
     # As scikit-learn's "balanced", after King and Zeng, "Logistic Regression in Rare Events Data" (2001).
-    return len(target) / (len(classes) * np.bincount(target, minlength=len(classes)).clip(min=1))
+    return np.asarray(counts.sum() / (len(classes) * counts.clip(min=1)))
 
 
 def _column_weights(table: pa.Table, name: str) -> np.ndarray:
