@@ -1,13 +1,20 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ropewalk.errors import ConfigError, DataError
+from ropewalk.preprocess.columns import learn_columns
+from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.preprocess.preprocessor import Preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.model import load_model
+from ropewalk.training.weights import learn_weighting
 
 SMALL = {"width": 16, "depth": 1, "number_embedding": 4, "learning_rate": 1e-2}
 
@@ -83,3 +90,30 @@ def test_weights_that_do_not_fit_are_refused(task: str, settings: dict, message:
 def test_an_absent_weight_column_is_refused(make_frame, fit_to) -> None:
     with pytest.raises(DataError, match=r"names 'wieght', which the rows lack\. Did you mean 'weight'"):
         fit_to(make_frame("binary").assign(weight=1.0), "binary", TrainingConfig(weight_column="wieght"), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("class_weights", "share_of_no"),
+    [
+        (None, lambda _: 1.0),
+        ("balanced", lambda yes: yes.mean() / (1 - yes.mean())),
+        ({"no": 0.25}, lambda _: 0.25),
+    ],
+)
+def test_weights_measured_in_chunks_are_those_of_the_whole(
+    class_weights: Any, share_of_no: Callable[[np.ndarray], float], make_frame: Callable[..., pd.DataFrame]
+) -> None:
+    frame = make_frame("binary").assign(weight=np.linspace(0, 2, 1500))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    columns = tuple(learn_columns(table, "y", PreprocessConfig(ignore=("weight",))))
+    learned = Preprocessor(task="binary", target="y", classes=("no", "yes"), columns=columns)
+    config = TrainingConfig(weight_column="weight", class_weights=class_weights)
+    pieces = [table.slice(start, 400) for start in range(0, 1500, 400)]
+    chunks = [(piece, learned.encode_target(piece)) for piece in pieces]
+    weighting = learn_weighting(learned, chunks, config, class_weights=class_weights)
+    weights = np.concatenate([weighting.of(*chunk) for chunk in chunks])
+    yes = (frame["y"] == "yes").to_numpy()
+    expected = frame["weight"].to_numpy() * np.where(yes, 1.0, share_of_no(yes))
+    np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-9)
+    plain = learn_weighting(learned, chunks, config, class_weights=None)
+    np.testing.assert_allclose(plain.of(table, learned.encode_target(table)), frame["weight"], rtol=1e-9)
