@@ -16,6 +16,7 @@ SHARED = {
     "commandline",
     "config",
     "errors",
+    "fingerprints",
     "home",
     "images",
     "progress",

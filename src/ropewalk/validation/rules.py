@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from ropewalk.data.tables import TableStream
 from ropewalk.errors import nearest
+from ropewalk.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.chunk import Chunk, Test, is_number, is_simple
 from ropewalk.validation.config import ValidationConfig
 from ropewalk.validation.findings import Finding, error, rows
-from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.profile import Profile
 
 MOST_EXAMPLES = 5

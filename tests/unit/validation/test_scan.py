@@ -13,8 +13,8 @@ from ropewalk.artifacts import RAW_DATA, write_artifact
 from ropewalk.data import csv_files, tables
 from ropewalk.data.tables import open_table, read_table
 from ropewalk.errors import DataError
+from ropewalk.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.chunk import Chunk
-from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.scan import scan_table, spread_rows
 
 MakeRaw = Callable[..., Path]
