@@ -1,6 +1,6 @@
-"""Reads the table in a raw-data artifact: CSV or Parquet, one file or many, as simple Arrow types."""
+"""Reads the table in a raw-data artifact: CSV, JSON lines or Parquet, one file or many, as simple Arrow types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ropewalk.data.csv_files import CsvScan, read_csv, scan_csv, stream_csv
+from ropewalk.data.csv_files import CsvScan, guess_csv, read_csv, scan_csv
+from ropewalk.data.json_files import JsonScan, guess_json, scan_json
 from ropewalk.errors import DataError
 
 FOLDER = "data"
 """Where in a raw-data artifact the files lie, as they were versioned."""
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
-TABLE_ENDINGS = CSV_ENDINGS + PARQUET_ENDINGS
+JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+TABLE_ENDINGS = CSV_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS
 
 _BATCH_ROWS = 2**17
 
@@ -47,20 +49,43 @@ class TableStream:
     schema: pa.Schema
     """Columns and types, those of `read_table`."""
     rows: int
-    """Rows of all files."""
-    files: tuple["CsvScan | _ParquetFile", ...]
+    """Rows of all files; about so many when the table was guessed."""
+    files: tuple["CsvScan | JsonScan | _ParquetFile", ...]
+
+    def select(self, columns: Sequence[str]) -> "TableStream":
+        """Return the stream with only `columns`; Parquet files are read no further than that."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        return TableStream(schema=schema, rows=self.rows, files=self.files)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows in order, up to some 100,000 at a time.
 
         Raises:
+            GuessError: The table was guessed, and a row does not fit.
             DataError: A file is broken; names it.
         """
         for file in self.files:
-            for batch in _batches(file):
+            for batch in file.batches(self.schema.names):
                 columns = [_simplify_array(batch.column(field.name), field.type) for field in self.schema]
-                for first in range(0, batch.num_rows, _BATCH_ROWS):
-                    yield pa.record_batch(columns, schema=self.schema).slice(first, _BATCH_ROWS)
+                yield from _cut(pa.record_batch(columns, schema=self.schema))
+
+    def encoded_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield what `batches` does, with each text column as places in a dictionary of the texts that differ.
+
+        Raises:
+            GuessError: The table was guessed, and a row does not fit.
+            DataError: A file is broken; names it.
+        """
+        texts = [field.name for field in self.schema if pa.types.is_string(field.type)]
+        for file in self.files:
+            for batch in file.batches(self.schema.names, texts):
+                columns = [_encode_array(batch.column(field.name), field.type) for field in self.schema]
+                yield from _cut(pa.record_batch(columns, names=self.schema.names))
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for first in range(0, batch.num_rows, _BATCH_ROWS):
+        yield batch.slice(first, _BATCH_ROWS)
 
 
 def open_table(raw: Path) -> TableStream:
@@ -72,16 +97,31 @@ def open_table(raw: Path) -> TableStream:
     return open_files(raw / FOLDER)
 
 
+def guess_table(raw: Path) -> TableStream:
+    """Return what `open_table` does, without looking at every row first: types come from each file's beginning.
+
+    Nearly always they are right, and text is parsed once instead of twice; else reading raises GuessError.
+
+    Raises:
+        DataError: As `read_table` does, for the beginnings of the files.
+    """
+    return _open(raw / FOLDER, _guess)
+
+
 def open_files(path: Path) -> TableStream:
     """Return the table in the file `path`, or in the files of the folder `path`, as a stream of rows.
 
     Raises:
         DataError: As `read_table` does.
     """
+    return _open(path, _scan)
+
+
+def _open(path: Path, look: Callable[[Path, str], "CsvScan | JsonScan | _ParquetFile"]) -> TableStream:
     folder, names = (path, table_names(path)) if path.is_dir() else (path.parent, [path.name])
     if not all(map(is_table, names)):
         raise DataError(f"{path.name} is no table. Readable are {', '.join(TABLE_ENDINGS)}.")
-    files = {name: _scan(folder / name, name) for name in names}
+    files = {name: look(folder / name, name) for name in names}
     schema = _common_schema({name: _simple_schema(file.schema) for name, file in files.items()})
     rows = sum(file.rows for file in files.values())
     if rows == 0:
@@ -96,24 +136,31 @@ class _ParquetFile:
     rows: int
     schema: pa.Schema
 
+    def batches(self, columns: Sequence[str], texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield `columns` of the rows, those of them in `texts` in the dictionaries that the file has them in."""
+        with _whole_parquet(self.name), pq.ParquetFile(self.path, read_dictionary=list(texts)) as parquet:
+            # One group after another: a reader of all keeps the bytes of each that it has read.
+            for group in range(parquet.num_row_groups):
+                yield from parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(columns))
 
-def _scan(path: Path, name: str) -> CsvScan | _ParquetFile:
+
+def _scan(path: Path, name: str) -> CsvScan | JsonScan | _ParquetFile:
     if name.lower().endswith(CSV_ENDINGS):
         return scan_csv(path, name=name)
+    return scan_json(path, name=name) if name.lower().endswith(JSON_ENDINGS) else _scan_parquet(path, name)
+
+
+def _guess(path: Path, name: str) -> CsvScan | JsonScan | _ParquetFile:
+    if name.lower().endswith(CSV_ENDINGS):
+        return guess_csv(path, name=name)
+    return guess_json(path, name=name) if name.lower().endswith(JSON_ENDINGS) else _scan_parquet(path, name)
+
+
+def _scan_parquet(path: Path, name: str) -> _ParquetFile:
     with _whole_parquet(name), pq.ParquetFile(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     _check_unique_names(schema.names, name)
     return _ParquetFile(path=path, name=name, rows=rows, schema=schema)
-
-
-def _batches(file: CsvScan | _ParquetFile) -> Iterator[pa.RecordBatch]:
-    if isinstance(file, CsvScan):
-        yield from stream_csv(file)
-        return
-    with _whole_parquet(file.name), pq.ParquetFile(file.path) as parquet:
-        # One group after another: a reader of all keeps the bytes of each that it has read.
-        for group in range(parquet.num_row_groups):
-            yield from parquet.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
 
 
 def _simple_schema(schema: pa.Schema) -> pa.Schema:
@@ -123,6 +170,13 @@ def _simple_schema(schema: pa.Schema) -> pa.Schema:
 def _simplify_array(column: pa.Array, kind: pa.DataType) -> pa.Array:
     simple = _simplify(pa.chunked_array([column])).cast(kind, safe=False)
     return simple.chunk(0) if simple.num_chunks == 1 else simple.combine_chunks()
+
+
+def _encode_array(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if not pa.types.is_string(kind):
+        return _simplify_array(column, kind)
+    encoded = pa.dictionary(pa.int32(), pa.string())
+    return column if column.type == encoded else _simplify_array(column, kind).dictionary_encode()
 
 
 def table_names(folder: Path) -> list[str]:
@@ -151,7 +205,13 @@ def is_table(name: str) -> bool:
 
 
 def _read_file(path: Path, name: str) -> pa.Table:
-    table = read_csv(path, name=name) if name.lower().endswith(CSV_ENDINGS) else _read_parquet(path, name)
+    if name.lower().endswith(CSV_ENDINGS):
+        table = read_csv(path, name=name)
+    elif name.lower().endswith(JSON_ENDINGS):
+        scan = scan_json(path, name=name)
+        table = pa.Table.from_batches(scan.batches(), schema=scan.schema)
+    else:
+        table = _read_parquet(path, name)
     return pa.table([_simplify(column) for column in table.columns], names=table.column_names)
 
 

@@ -7,6 +7,7 @@ Shape suffixes: B rows, N numbers, K bins, D embedding dimensions, C category co
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ def _bins(preprocessor: Preprocessor) -> tuple[Tensor, Tensor]:
     left_NK = torch.zeros(len(preprocessor.numbers), bins)
     slope_NK = torch.zeros_like(left_NK)
     for index, number in enumerate(preprocessor.numbers):
-        edges = (torch.tensor(number.edges, dtype=torch.float64) - number.center) / number.scale
+        edges = torch.from_numpy(number.scaled(np.array(number.edges)))
         # Edges that differ in float64 alone would make bins of width 0.
         edges = edges.float().unique()
         left_NK[index, : len(edges) - 1] = edges[:-1]

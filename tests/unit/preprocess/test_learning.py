@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from ropewalk.errors import ConfigError, DataError
-from ropewalk.preprocess.columns import Column, learn_columns
+from ropewalk.preprocess.columns import Column
+from ropewalk.preprocess.learning import learn_columns
 from ropewalk.preprocess.config import PreprocessConfig
 
 
