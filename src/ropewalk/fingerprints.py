@@ -1,6 +1,7 @@
 """64-bit fingerprints of cells and rows, and a set of them that finds repeats in bounded memory."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 _HALF = np.uint64(32)
 _MISSING = np.uint64(0xD1B54A32D192ED03)
 _MOST = 2**24
+_FEW = 2**19
+"""Powers that are kept: 4 MB for each of the two bases."""
 
 
 class Cells(Protocol):
@@ -40,10 +43,11 @@ def row_fingerprints(chunks: Sequence[Cells]) -> Fingerprints:
 def joined(columns: Iterable[Fingerprints], rows: int) -> Fingerprints:
     """Return one number per row from the fingerprints of its cells, column by column."""
     whole = np.zeros(rows, dtype=np.uint64)
+    high = np.empty_like(whole)
     for cells in columns:
         whole ^= cells
         whole *= _MULTIPLIER
-        whole ^= whole >> _HALF
+        whole ^= np.right_shift(whole, _HALF, out=high)
     return whole
 
 
@@ -55,18 +59,21 @@ def cell_fingerprints(values: pa.Array) -> Fingerprints:
         return texts
     bits = _bits(values)
     if values.null_count:
-        bits = bits.copy()
-        bits[values.is_null().to_numpy(zero_copy_only=False)] = _MISSING
+        validity = np.unpackbits(np.frombuffer(values.buffers()[0], dtype=np.uint8), bitorder="little")
+        bits[validity[values.offset : values.offset + len(values)] == 0] = _MISSING
     return bits
 
 
 def _bits(values: pa.Array) -> Fingerprints:
+    """Return a copy of the values' bits; of missing ones, any."""
     if pa.types.is_floating(values.type):
+        numbers = values.cast(pa.float64())
+        stored = np.frombuffer(numbers.buffers()[1] or b"", dtype=np.float64)
         # Adding zero makes -0.0, which equals 0.0, the same bits.
-        numbers = np.asarray(values.fill_null(0.0).to_numpy(zero_copy_only=False), dtype=np.float64)
-        return (numbers + 0.0).view(np.uint64)
-    whole = values.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return np.asarray(whole, dtype=np.int64).view(np.uint64)
+        return (stored[numbers.offset : numbers.offset + len(numbers)] + 0.0).view(np.uint64)
+    whole = values.cast(pa.int64())
+    stored_whole = np.frombuffer(whole.buffers()[1] or b"", dtype=np.uint64)
+    return stored_whole[whole.offset : whole.offset + len(whole)].copy()
 
 
 def mixed(prints: Fingerprints) -> Fingerprints:
@@ -93,6 +100,15 @@ def text_fingerprints(values: pa.Array) -> Fingerprints:
 
 
 def _powers(base: np.uint64, most: int) -> Fingerprints:
+    return _first_powers(base)[:most] if most <= _FEW else _new_powers(base, most)
+
+
+@cache
+def _first_powers(base: np.uint64) -> Fingerprints:
+    return _new_powers(base, _FEW)
+
+
+def _new_powers(base: np.uint64, most: int) -> Fingerprints:
     powers = np.full(most, base)
     powers[0] = 1
     return np.multiply.accumulate(powers)

@@ -20,7 +20,9 @@ PARQUET_ENDINGS = (".parquet", ".pq")
 JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 TABLE_ENDINGS = CSV_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS
 
-_BATCH_ROWS = 2**17
+_BATCH_ROWS = 2**16
+_BUFFER_BYTES = 2**20
+"""Read of a Parquet column at a time: row groups may be larger than memory."""
 
 
 def read_table(raw: Path) -> pa.Table:
@@ -58,7 +60,7 @@ class TableStream:
         return TableStream(schema=schema, rows=self.rows, files=self.files)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in order, up to some 100,000 at a time.
+        """Yield all rows in order, up to 65,536 at a time.
 
         Raises:
             GuessError: The table was guessed, and a row does not fit.
@@ -138,7 +140,10 @@ class _ParquetFile:
 
     def batches(self, columns: Sequence[str], texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield `columns` of the rows, those of them in `texts` in the dictionaries that the file has them in."""
-        with _whole_parquet(self.name), pq.ParquetFile(self.path, read_dictionary=list(texts)) as parquet:
+        with (
+            _whole_parquet(self.name),
+            pq.ParquetFile(self.path, read_dictionary=list(texts), buffer_size=2**20) as parquet,
+        ):
             # One group after another: a reader of all keeps the bytes of each that it has read.
             for group in range(parquet.num_row_groups):
                 yield from parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(columns))
@@ -242,7 +247,8 @@ def _simplify(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return _simplify(column.cast(kind.value_type))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers = column.cast(pa.float64(), safe=False)
-        if not pc.any(pc.is_nan(numbers)).as_py():
+        # A sum with a NaN in it is NaN, and far quicker than looking at each number.
+        if pc.is_nan(pc.sum(numbers)).as_py() is not True:
             return numbers
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     simple = _simple_type(kind)

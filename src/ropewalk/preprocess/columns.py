@@ -123,6 +123,9 @@ def as_numbers(values: pa.Array) -> pa.Array:
             f"A column that is read as numbers holds something else: {error}. "
             "Name it in preprocess.categorical, or mend the data."
         ) from error
+    # A sum is finite only when all its numbers are, and far quicker than looking at each.
+    if pc.is_finite(pc.sum(numbers)).as_py() is not False:
+        return numbers
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 

@@ -20,6 +20,7 @@ from ropewalk.preprocess.columns import (
     read_values,
 )
 from ropewalk.preprocess.config import BOOLEAN, CATEGORICAL, DATETIME, HASHED, IGNORED, NUMERIC, TEXT, PreprocessConfig
+from ropewalk.preprocess.picking import present_numbers
 from ropewalk.preprocess.roles import check_names, first_role, is_free_text
 from ropewalk.preprocess.statistics import (
     CategoryCounts,
@@ -118,10 +119,14 @@ class _Gathered:
 
     def _counter(self) -> CategoryCounts | None:
         if self.role == NUMERIC and pa.types.is_integer(self._kind) and self._config.integer_categories:
-            return CategoryCounts(self._config.integer_categories, lossy=False)
+            return CategoryCounts(self._config.integer_categories, lossy=False, forget=lambda values: None)
         if self.role in (CATEGORICAL, BOOLEAN):
-            return CategoryCounts(self._config.max_categories, lossy=self._config.above_max_categories == "unknown")
+            lossy = self._config.above_max_categories == "unknown"
+            return CategoryCounts(self._config.max_categories, lossy=lossy, forget=self._count_distinct)
         return None
+
+    def _count_distinct(self, values: pa.Array) -> None:
+        self._distinct.add(distinct_prints(values))
 
     def add(self, cells: pa.Array) -> None:
         self._rows += len(cells)
@@ -142,8 +147,8 @@ class _Gathered:
             statistics.merge(NumberStatistics.of(numbers))
         if self._counts is not None and not self._counts.stopped:
             self._counts.add(values if pa.types.is_dictionary(values.type) else as_categories(values))
-        if self.role in (CATEGORICAL, HASHED, BOOLEAN):
-            self._distinct.add(distinct_prints(values))
+        elif self.role in (CATEGORICAL, HASHED):
+            self._count_distinct(values)
 
     def column(self, sample: RowSample) -> Column:
         role, reason = self._final_role(sample)
@@ -189,7 +194,7 @@ class _Gathered:
     def _distinct_values(self) -> int:
         """Return how many values differ; of numbers and times, 2 for all above."""
         if not self._numbers:
-            return self._distinct.count
+            return max(self._distinct.count, self._counts.distinct if self._counts else 0)
         first = next(iter(self._numbers.values()))
         return min(first.count, 1) + (first.low < first.high)
 
@@ -212,7 +217,7 @@ class _Gathered:
             for cells in sample.column(self.name)
         ]
         return tuple(
-            self._number(part, np.concatenate([chunk[place].drop_null().to_numpy() for chunk in chunks]))
+            self._number(part, np.concatenate([present_numbers(chunk[place]) for chunk in chunks]))
             for place, part in enumerate(varied)
         )
 

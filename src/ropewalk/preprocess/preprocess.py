@@ -29,6 +29,7 @@ from ropewalk.preprocess.function import apply_function, find_function
 from ropewalk.preprocess.leaks import SharedPrints, report, target_copies
 from ropewalk.preprocess.learning import Learner
 from ropewalk.preprocess.meter import RowMeter
+from ropewalk.preprocess.picking import pick_rows
 from ropewalk.preprocess.preprocessor import Preprocessor, class_names
 from ropewalk.preprocess.roles_table import show_roles
 from ropewalk.preprocess.splits import SplitWriter, describe_split
@@ -257,9 +258,9 @@ class _Routing:
         assigned = self._rule.assign(rows)
         self._look_for_leaks(rows, assigned)
         for index, writer in enumerate(self._writers):
-            chosen = pa.array(assigned == index)
-            part = rows.filter(chosen)
-            writer.add(part if raw is rows else raw.filter(chosen))
+            places = np.flatnonzero(assigned == index)
+            part = pick_rows(rows, places)
+            writer.add(part if raw is rows else pick_rows(raw, places))
             if index == 0:
                 self._learner.add(part)
             if self._work.task != "regression":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,8 @@ class Preprocessor:
 
     def save(self, folder: Path) -> None:
         """Write `preprocessor.json` into `folder`."""
-        write_json(folder / FILE, {"format_version": FORMAT_VERSION, **asdict(self)})
+        columns = [{**vars(column), "numbers": [vars(number) for number in column.numbers]} for column in self.columns]
+        write_json(folder / FILE, {"format_version": FORMAT_VERSION, **vars(self), "columns": columns})
 
 
 def load_preprocessor(folder: Path) -> Preprocessor:

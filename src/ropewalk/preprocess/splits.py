@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from ropewalk.artifacts import SPLIT, Draft, Manifest, read_artifact, write_artifact
 
-ROW_GROUP = 131_072
+ROW_GROUP = 65_536
 """Most rows of a row group: what a reader has to hold at a time."""
 _PART_ROWS = 64 * ROW_GROUP
 
 
 class SplitWriter:
-    """Appends rows to a split's parts, `part-00000.parquet` and so on, of up to 8,388,608 rows each."""
+    """Appends rows to a split's parts, `part-00000.parquet` and so on, of up to 4,194,304 rows each."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         """Write into `folder` rows of `schema`; text may come in dictionaries and is written as text."""
@@ -84,8 +84,11 @@ class SplitWriter:
         path = self._folder / f"part-{self._parts:05}.parquet"
         self._parts += 1
         self._in_part = 0
-        # Dictionaries pay for text; of numbers hardly any repeat, and trying costs more than writing them.
-        return pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=self._texts)
+        # Dictionaries pay for text; of numbers hardly any repeat, and trying costs more than writing them. Whoever
+        # reads a split reads all of it, so extents that let a reader skip rows are of no use.
+        return pq.ParquetWriter(
+            path, self._schema, compression="zstd", use_dictionary=self._texts, write_statistics=False
+        )
 
     def _end_part(self) -> None:
         if self._writer is not None:
@@ -106,7 +109,7 @@ class SplitStream:
         return int(self.manifest.facts["rows"])
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order, a row group (up to 131,072 rows) at a time; `columns`: only those."""
+        """Yield the rows in order, a row group (up to 65,536 rows) at a time; `columns`: only those."""
         for part in self.parts:
             with pq.ParquetFile(part) as file:
                 for group in range(file.num_row_groups):

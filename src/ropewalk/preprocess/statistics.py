@@ -1,6 +1,7 @@
 """What is gathered of a column's training rows, a batch at a time, in memory that does not grow with their number."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ropewalk.fingerprints import Fingerprints, cell_fingerprints, mixed, text_fingerprints
+from ropewalk.preprocess.picking import pick_rows, present_numbers
 
 _SKETCH = 2**14
 _FEWEST_TO_SUM = 2**16
@@ -26,12 +28,13 @@ class NumberStatistics:
     def of(cls, numbers: pa.Array) -> "NumberStatistics":
         """Return the statistics of a float64 array without infinities; nulls are left out."""
         found = cls()
-        found.count = len(numbers) - numbers.null_count
+        present = present_numbers(numbers)
+        found.count = len(present)
         if found.count:
-            extent = pc.min_max(numbers)
-            found.low, found.high = extent["min"].as_py(), extent["max"].as_py()
-            found.mean = pc.mean(numbers).as_py()
-            found.squares = pc.variance(numbers).as_py() * found.count
+            found.low, found.high = float(present.min()), float(present.max())
+            with np.errstate(over="ignore", invalid="ignore"):
+                found.mean = float(present.mean())
+                found.squares = float(present.var()) * found.count
         return found
 
     def merge(self, other: "NumberStatistics") -> None:
@@ -87,9 +90,11 @@ class CategoryCounts:
     category with more rows than that is still there (lossy counting, Manku and Motwani, 2002).
     """
 
-    def __init__(self, most: int, *, lossy: bool) -> None:
+    def __init__(self, most: int, *, lossy: bool, forget: Callable[[pa.Array], None]) -> None:
+        """Start with none; `forget` is called with the categories that are known whenever some are let go."""
         self._most = most
         self._lossy = lossy
+        self._forget = forget
         self._values: list[pa.Array] = []
         self._counts: list[pa.Array] = []
         self._pending = self._known = 0
@@ -112,12 +117,14 @@ class CategoryCounts:
             self._append(found.field("values"), found.field("counts"))
 
     def _append(self, values: pa.Array, counts: pa.Array) -> None:
-        if len(values) == 0 or self.stopped:
+        if len(values) == 0:
             return
         self._values.append(values)
         self._counts.append(counts.cast(pa.int64()))
         self._pending += len(values)
-        if self._pending > max(2 * self._known, _FEWEST_TO_SUM):
+        if not self._lossy and len(values) > self._most:
+            self._stop()
+        elif self._pending > max(2 * self._known, _FEWEST_TO_SUM):
             self._sum()
 
     def _sum(self) -> None:
@@ -128,19 +135,27 @@ class CategoryCounts:
         ).combine_chunks()
         known = pending.group_by("value", use_threads=False).aggregate([("count", "sum")])
         known = known.rename_columns({"count_sum": "count"})
-        if not self._lossy and known.num_rows > self._most:
-            self._values, self._counts, self.stopped = [], [], True
-            return
-        if self._lossy and known.num_rows > _LOSSY * self._most:
-            known = self._forget(known)
         self._values, self._counts = known["value"].chunks, known["count"].chunks
         self._pending = self._known = known.num_rows
+        if not self._lossy and known.num_rows > self._most:
+            self._stop()
+        elif self._lossy and known.num_rows > _LOSSY * self._most:
+            self._drop_rarest(known)
 
-    def _forget(self, known: pa.Table) -> pa.Table:
+    def _stop(self) -> None:
+        for values in self._values:
+            self._forget(values)
+        self._values, self._counts, self.stopped = [], [], True
+        self._pending = self._known = 0
+
+    def _drop_rarest(self, known: pa.Table) -> None:
+        for values in self._values:
+            self._forget(values)
         ordered = _most_frequent_first(known)
         kept = ordered.slice(0, _LOSSY * self._most // 2)
         self.forgotten += ordered["count"][kept.num_rows].as_py()
-        return kept
+        self._values, self._counts = kept["value"].chunks, kept["count"].chunks
+        self._pending = self._known = kept.num_rows
 
     @property
     def distinct(self) -> int:
@@ -191,7 +206,7 @@ class RowSample:
     def _keep(self, batch: pa.RecordBatch, hashes: Fingerprints) -> None:
         if self._below < 2**64:
             places: NDArray[np.int64] = np.flatnonzero(hashes < np.uint64(self._below))
-            batch, hashes = batch.take(pa.array(places)), hashes[places]
+            batch, hashes = pick_rows(batch, places), hashes[places]
         self._batches.append(batch)
         self._hashes.append(hashes)
 
