@@ -194,7 +194,9 @@ class _Gathered:
     def _distinct_values(self) -> int:
         """Return how many values differ; of numbers and times, 2 for all above."""
         if not self._numbers:
-            return max(self._distinct.count, self._counts.distinct if self._counts else 0)
+            # Summing up the counts may be what lets some of them go to the other count: it comes first.
+            counted = self._counts.distinct if self._counts else 0
+            return max(counted, self._distinct.count)
         first = next(iter(self._numbers.values()))
         return min(first.count, 1) + (first.low < first.high)
 

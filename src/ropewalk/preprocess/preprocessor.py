@@ -24,6 +24,7 @@ from ropewalk.preprocess.columns import (
     plain,
     read_values,
 )
+from ropewalk.preprocess.config import CATEGORICAL, DATETIME, NUMERIC
 from ropewalk.preprocess.function import apply_function
 
 FILE = "preprocessor.json"
@@ -73,6 +74,16 @@ class Preprocessor:
     def used(self) -> list[Column]:
         """The columns that the model reads."""
         return [column for column in self.columns if column.role not in UNUSED]
+
+    @property
+    def takes(self) -> list[Column]:
+        """The raw columns that `encode` needs: those that the model reads, or all inputs of the user's function."""
+        if not self.function:
+            return self.used
+        return [
+            Column(name=name, type=kind, role=_input_role(kind), reason="goes through the function", missing=0.0)
+            for name, kind in self.inputs
+        ]
 
     @property
     def numbers(self) -> list[Number]:
@@ -208,6 +219,12 @@ def _column(entry: dict[str, Any]) -> Column:
     )
     vocabulary = entry.pop("vocabulary")
     return Column(**entry, numbers=numbers, vocabulary=None if vocabulary is None else tuple(vocabulary))
+
+
+def _input_role(kind: str) -> str:
+    if kind in ("int64", "double"):
+        return NUMERIC
+    return DATETIME if kind.startswith("timestamp") else CATEGORICAL
 
 
 def _read(column: Column, values: pa.Array) -> pa.Array:

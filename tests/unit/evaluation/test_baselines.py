@@ -9,8 +9,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ropewalk.evaluation.baselines import gradient_boosting, trivial
 from ropewalk.preprocess.columns import Column
-from ropewalk.preprocess.learning import learn_columns
 from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.preprocess.learning import learn_columns
 
 RANDOM = np.random.default_rng(11)
 
