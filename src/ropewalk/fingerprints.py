@@ -54,14 +54,18 @@ def joined(columns: Iterable[Fingerprints], rows: int) -> Fingerprints:
 def cell_fingerprints(values: pa.Array) -> Fingerprints:
     """Return one number per cell; `values` are truth values, numbers, points in time, or text in a dictionary."""
     if pa.types.is_dictionary(values.type):
-        known = np.append(text_fingerprints(values.dictionary), _MISSING)
-        texts: Fingerprints = known[values.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
-        return texts
+        return placed(text_fingerprints(values.dictionary), values.indices)
     bits = _bits(values)
     if values.null_count:
         validity = np.unpackbits(np.frombuffer(values.buffers()[0], dtype=np.uint8), bitorder="little")
         bits[validity[values.offset : values.offset + len(values)] == 0] = _MISSING
     return bits
+
+
+def placed(texts: Fingerprints, indices: pa.Array) -> Fingerprints:
+    """Return the fingerprint of each cell from those of the texts in its dictionary."""
+    known = np.append(texts, _MISSING)
+    return np.take(known, indices.fill_null(len(texts)).to_numpy(zero_copy_only=False))
 
 
 def _bits(values: pa.Array) -> Fingerprints:

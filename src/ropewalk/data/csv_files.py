@@ -155,7 +155,7 @@ def _stream_checked(scan: CsvScan) -> Iterator[pa.RecordBatch]:
     header = [column.name for column in scan.columns]
     with _whole_gzip(scan.name), _open_bytes(scan.path) as stream:
         counter = _QuoteCounter(stream)
-        options = _options(header, scan.delimiter, quoted=scan.quoted)
+        options = _options(header, scan.delimiter, block_bytes=_GUESS_BYTES, quoted=scan.quoted)
         try:
             with arrow_csv.open_csv(pa.PythonFile(counter, mode="r"), **options) as reader:
                 _check_names(reader.schema.names, header, scan.name)
@@ -249,11 +249,17 @@ class _Cells:
         """
         if pa.types.is_null(self.kind) and cells.null_count < len(cells):
             raise GuessError
-        if self._is_number and not pa.types.is_string(self.kind):
-            trimmed = pc.ascii_trim_whitespace(cells)
-            commas = self._decimal_comma and _FRACTION not in self._fits
-            if _has_leading_zero(trimmed) or (commas and not _all_match(trimmed, _DECIMAL_COMMA)):
-                raise GuessError
+        if not self._is_number or pa.types.is_string(self.kind):
+            return self.convert(cells)
+        commas = self._decimal_comma and _FRACTION not in self._fits
+        if _has_leading_zero(cells) or (commas and not _all_match(cells, _DECIMAL_COMMA)):
+            raise GuessError
+        # Few files have spaces around numbers: without them, there is nothing to trim.
+        converted = None if commas else _cast(cells, self.kind)
+        if converted is not None:
+            return converted
+        if _has_leading_zero(pc.ascii_trim_whitespace(cells)):
+            raise GuessError
         return self.convert(cells)
 
 

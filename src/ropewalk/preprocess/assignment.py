@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ropewalk.errors import DataError
-from ropewalk.fingerprints import Fingerprints, cell_fingerprints, joined, mixed
+from ropewalk.fingerprints import Fingerprints, cell_fingerprints, joined, mixed, placed, text_fingerprints
 from ropewalk.preprocess.columns import plain
 from ropewalk.preprocess.config import PreprocessConfig
 
@@ -38,14 +38,14 @@ class ByHash:
     """
 
     def __init__(self, columns: Iterable[str], config: PreprocessConfig) -> None:
-        self._columns = sorted(columns)
+        self._prints = RowPrints(columns)
         self._test_from = 1 - config.test_fraction
         self._validation_from = self._test_from - config.validation_fraction
         self.advice = "too few different rows; use more data, or larger validation_fraction and test_fraction."
 
     def assign(self, rows: pa.RecordBatch) -> Assigned:
         """Return each row's index in NAMES."""
-        shares = mixed(fingerprints(rows, self._columns)) / 2.0**64
+        shares = mixed(self._prints.of(rows)) / 2.0**64
         return _index(shares >= self._validation_from, shares >= self._test_from)
 
 
@@ -130,9 +130,27 @@ def _is_from(times: pa.Array, moment: pa.Scalar | None) -> NDArray[np.bool_]:
     return np.asarray(pc.greater_equal(times.cast(moment.type), moment).to_numpy(zero_copy_only=False))
 
 
-def fingerprints(rows: pa.RecordBatch, columns: Iterable[str]) -> Fingerprints:
-    """Return one number per row, equal where the rows are equal in `columns`; text must be in dictionaries."""
-    return joined((cell_fingerprints(_comparable(rows.column(name))) for name in columns), rows.num_rows)
+class RowPrints:
+    """Fingerprints of rows: equal where the rows are equal in some columns; text must be in dictionaries."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns = sorted(columns)
+        self._known: dict[str, tuple[pa.Array, Fingerprints]] = {}
+
+    def of(self, rows: pa.RecordBatch) -> Fingerprints:
+        """Return one number per row."""
+        return joined((self._cells(name, rows.column(name)) for name in self._columns), rows.num_rows)
+
+    def _cells(self, name: str, cells: pa.Array) -> Fingerprints:
+        cells = _comparable(cells)
+        if not pa.types.is_dictionary(cells.type):
+            return cell_fingerprints(cells)
+        # Batches of one row group share their dictionaries.
+        dictionary, texts = self._known.get(name, (None, None))
+        if texts is None or not cells.dictionary.equals(dictionary):
+            texts = text_fingerprints(cells.dictionary)
+            self._known[name] = (cells.dictionary, texts)
+        return placed(texts, cells.indices)
 
 
 def _comparable(cells: pa.Array) -> pa.Array:

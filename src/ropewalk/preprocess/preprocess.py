@@ -19,9 +19,9 @@ from ropewalk.preprocess.assignment import (
     ByColumn,
     ByHash,
     ByTime,
+    RowPrints,
     Rule,
     check_filled,
-    fingerprints,
 )
 from ropewalk.preprocess.columns import as_numbers, plain
 from ropewalk.preprocess.config import IGNORED, PreprocessConfig
@@ -240,11 +240,13 @@ class _Routing:
         self._targets: list[list[pa.Array]] = [[] for _ in NAMES]
         by_key = isinstance(rule, ByHash) and config.key_column
         self._keys = SharedPrints() if config.key_column and not by_key else None
+        self._key_prints = RowPrints([config.key_column] if config.key_column else [])
         ignored = {name for name in schema.names if (config.role_of(name) or ("",))[0] == IGNORED}
         self._compared = [name for name in schema.names if name not in {*work.special.values(), *ignored, work.target}]
         # Where rows are split by a hash of all that is compared, equal rows cannot be apart.
         together = isinstance(rule, ByHash) and not work.special and not ignored
         self._rows = None if together or not self._compared else SharedPrints()
+        self._row_prints = RowPrints(self._compared)
 
     def add(self, raw: pa.RecordBatch, rows: pa.RecordBatch) -> None:
         """Send the next rows to their splits."""
@@ -268,9 +270,9 @@ class _Routing:
 
     def _look_for_leaks(self, rows: pa.RecordBatch, assigned: Assigned) -> None:
         if self._keys is not None:
-            self._keys.add(fingerprints(rows, [self._work.config.key_column]), assigned)
+            self._keys.add(self._key_prints.of(rows), assigned)
         if self._rows is not None:
-            self._rows.add(fingerprints(rows, self._compared), assigned)
+            self._rows.add(self._row_prints.of(rows), assigned)
 
     def _add_classes(self, index: int, part: pa.RecordBatch) -> None:
         cells = part.column(self._work.target)
