@@ -65,7 +65,7 @@ def cell_fingerprints(values: pa.Array) -> Fingerprints:
 def placed(texts: Fingerprints, indices: pa.Array) -> Fingerprints:
     """Return the fingerprint of each cell from those of the texts in its dictionary."""
     known = np.append(texts, _MISSING)
-    return np.take(known, indices.fill_null(len(texts)).to_numpy(zero_copy_only=False))
+    return np.asarray(known[indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)], dtype=np.uint64)
 
 
 def _bits(values: pa.Array) -> Fingerprints:

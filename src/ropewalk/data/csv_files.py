@@ -155,7 +155,7 @@ def _stream_checked(scan: CsvScan) -> Iterator[pa.RecordBatch]:
     header = [column.name for column in scan.columns]
     with _whole_gzip(scan.name), _open_bytes(scan.path) as stream:
         counter = _QuoteCounter(stream)
-        options = _options(header, scan.delimiter, block_bytes=_GUESS_BYTES, quoted=scan.quoted)
+        options = _options(header, scan.delimiter, quoted=scan.quoted)
         try:
             with arrow_csv.open_csv(pa.PythonFile(counter, mode="r"), **options) as reader:
                 _check_names(reader.schema.names, header, scan.name)
@@ -247,9 +247,9 @@ class _Cells:
         Raises:
             GuessError: They do not.
         """
-        if pa.types.is_null(self.kind) and cells.null_count < len(cells):
+        if self._empty and cells.null_count < len(cells):
             raise GuessError
-        if not self._is_number or pa.types.is_string(self.kind):
+        if self._empty or not self._is_number or pa.types.is_string(self.kind):
             return self.convert(cells)
         commas = self._decimal_comma and _FRACTION not in self._fits
         if _has_leading_zero(cells) or (commas and not _all_match(cells, _DECIMAL_COMMA)):
