@@ -80,8 +80,8 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
     import pyarrow as pa
     import torch
 
-    from ropewalk.preprocess.columns import learn_columns
     from ropewalk.preprocess.config import PreprocessConfig
+    from ropewalk.preprocess.learning import learn_columns
     from ropewalk.preprocess.preprocessor import Preprocessor
     from ropewalk.training.architectures import build_network
     from ropewalk.training.config import TrainingConfig

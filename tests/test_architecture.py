@@ -17,6 +17,7 @@ SHARED = {
     "commandline",
     "config",
     "errors",
+    "fingerprints",
     "home",
     "images",
     "progress",

@@ -83,14 +83,14 @@ def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
 
 def input_example(trained: TrainedModel) -> pd.DataFrame:
     """Return one row of typical values: the median of a number, the most frequent category."""
-    typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.used}
+    typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.takes}
     return pd.DataFrame(typical).infer_objects()
 
 
 def _typical(column: Column) -> Any:
     if column.vocabulary:
         return column.vocabulary[0]
-    return column.numbers[0].center if column.role == NUMERIC else None
+    return column.numbers[0].center if column.role == NUMERIC and column.numbers else None
 
 
 def _library_code(folder: Path) -> Path:

@@ -79,7 +79,7 @@ class TrainedModel:
     @property
     def feature_names(self) -> list[str]:
         """The raw columns that the model reads."""
-        return [column.name for column in self.preprocessor.used]
+        return [column.name for column in self.preprocessor.takes]
 
     def encode_target(self, table: pa.Table) -> np.ndarray:
         """Return the target of `table`: class indices (int64), or values (float64) for regression."""

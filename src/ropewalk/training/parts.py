@@ -76,18 +76,21 @@ class Parts:
     def read(self, groups: Sequence[int], labels: Labels) -> Rows:
         """Return the rows of these row groups, encoded, in main memory."""
         weights = [labels.weighting.column] if labels.weighting.column else []
-        columns = [*(column.name for column in self._preprocessor.used), self._preprocessor.target, *weights]
+        columns = [*(column.name for column in self._preprocessor.takes), self._preprocessor.target, *weights]
         table = pa.concat_tables([self._table(group, columns) for group in groups])
         encoded = self._preprocessor.encode(table)
         return rows_on(_HOST, encoded, *labels.tensors(table, self._preprocessor.encode_target(table)))
 
     def _labelled(self, weight_column: str = "") -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Yield the target, with the column of weights beside it, of one row group after the other."""
-        columns = [self._preprocessor.target, *([weight_column] if weight_column else [])]
+        learned = self._preprocessor
+        # The user's own function, which may make the target too, takes all columns.
+        features = [column.name for column in learned.takes] if learned.function else []
+        columns = [*features, learned.target, *([weight_column] if weight_column else [])]
         for group, size in enumerate(self.sizes):
             if size:
                 table = self._table(group, columns)
-                yield table, self._preprocessor.encode_target(table)
+                yield table, learned.encode_target(table)
 
     def _table(self, group: int, columns: list[str]) -> pa.Table:
         file, index = self._places[group]

@@ -88,11 +88,11 @@ def as_matrix(kind: Callable[..., Any], encoded: Encoded, preprocessor: Preproce
     """
     columns = [np.where(encoded.missing_BN > 0, np.nan, encoded.numbers_BN)]
     kinds = ["q"] * encoded.numbers_BN.shape[1]
-    coded = [column for column in preprocessor.used if column.vocabulary is not None]
+    coded = [column for column in preprocessor.used if column.categories is not None]
     for place, column in enumerate(coded):
         if column.numbers:
             continue
-        codes, categories = encoded.codes_BC[:, place], len(column.vocabulary or ())
+        codes, categories = encoded.codes_BC[:, place], column.categories or 0
         if categories > _MOST_CATEGORIES:
             codes = np.where(codes == UNKNOWN, categories + FIRST_CATEGORY, codes)
         kinds.append("q" if categories > _MOST_CATEGORIES else "c")

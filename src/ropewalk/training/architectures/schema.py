@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ropewalk.preprocess.preprocessor import FIRST_CATEGORY, Preprocessor
 
 
@@ -12,7 +14,7 @@ class NumberInput:
     name: str
     """Raw column, with the part of a time: "distance", "time_hour.day_of_week"."""
     has_missing: bool
-    """Whether a training row lacked it; if none did, its missing flag was always 0."""
+    """Whether its missing flag was ever 1 in training."""
     edges: tuple[float, ...]
     """Increasing quantiles of the training rows, in the unit of `numbers_BN`; 2 or more."""
 
@@ -24,7 +26,7 @@ class CategoryInput:
     name: str
     """Raw column."""
     codes: int
-    """Codes are 0 (unknown), 1 (missing) and one per known category: integers from 0 to under this; 3 or more."""
+    """Codes are 0 (unknown), 1 (missing) and one per known category or hash bucket: integers from 0 to under this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +56,16 @@ def schema_of(preprocessor: Preprocessor) -> Schema:
     numbers = [
         NumberInput(
             name=column.name if number.part == "value" else f"{column.name}.{number.part}",
-            has_missing=column.missing > 0,
-            edges=tuple((edge - number.center) / number.scale for edge in number.edges),
+            has_missing=column.missing > 0 and number.indicator,
+            edges=tuple(number.scaled(np.array(number.edges)).tolist()),
         )
         for column in preprocessor.used
         for number in column.numbers
     ]
     categories = [
-        CategoryInput(name=column.name, codes=len(column.vocabulary) + FIRST_CATEGORY)
+        CategoryInput(name=column.name, codes=column.categories + FIRST_CATEGORY)
         for column in preprocessor.used
-        if column.vocabulary is not None
+        if column.categories is not None
     ]
     return Schema(
         task=preprocessor.task,
