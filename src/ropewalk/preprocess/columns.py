@@ -96,9 +96,7 @@ def read_values(role: str, kind: str, values: pa.Array) -> pa.Array:
             return as_numbers(values)
         if role == DATETIME:
             return _as_times(values, kind)
-        if role == BOOLEAN:
-            return values if pa.types.is_boolean(values.type) else values.cast(pa.bool_())
-        if role == CATEGORICAL and kind == "bool":
+        if role == BOOLEAN or (role == CATEGORICAL and kind == "bool"):
             return _as_truth_names(values)
         return values
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -191,7 +189,7 @@ def bucket_of(values: pa.Array, buckets: int) -> pa.Array:
 
 
 def _as_truth_names(values: pa.Array) -> pa.Array:
-    """Return 0, 1, "0" and "1" as the names that truth values have as categories."""
+    """Return numbers as truth values; text stays, so that "maybe" is a category that was not seen."""
     if pa.types.is_string(values.type) or pa.types.is_boolean(values.type):
         return values
     return values.cast(pa.bool_())

@@ -57,7 +57,8 @@ def _to_array(values: pd.Series, column: Column) -> pa.Array:
         if column.role == NUMERIC or column.type == "double" or isinstance((column.vocabulary or ("",))[0], float):
             return pa.Array.from_pandas(plain.astype("float64"))
         texts = pa.array([_category(value, column) for value in plain], pa.string())
-        return texts.cast(pa.bool_()) if column.type == "bool" else texts
+        is_input = column.type == "bool" and column.vocabulary is None
+        return texts.cast(pa.bool_()) if is_input else texts
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError(f"The column {column.name!r} must hold {column.type} or None: {error}") from error
 
