@@ -4,7 +4,7 @@ One model (19 numbers, 6 category embeddings, two layers of 256) learns from one
 Arms take one epoch in turn, and CPU time counts. Frameworks are measured in a fresh process each, beside the loop and
 the bare loop, and may live in an environment of their own, which needs torch, pyarrow, safetensors and psutil besides:
 
-    python benchmarks/training_loop.py [--rows 100000] [--rounds 5] [--results FILE]
+    python benchmarks/training_loop.py [--rows 100000] [--rounds 7] [--results FILE]
         [--python lightning=/venv/bin/python --python skorch=... --python fastai=... --python pytorch_tabular=...]
 
 On a machine with a GPU the step is also measured there: eager, as one graph, and by a DataLoader.
@@ -21,10 +21,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def main() -> None:
     """Measure, print a table, and write it to --results when asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the table (default 100,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="epochs of each arm (default 5)")
+    parser.add_argument("--rounds", type=int, default=7, help="epochs of each arm (default 7)")
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="a framework's interpreter")
     parser.add_argument("--results", type=Path, help="also write the figures to this JSON file")
     parser.add_argument("--arm", choices=("loops", "gpu", *FRAMEWORKS), help=argparse.SUPPRESS)
@@ -68,7 +67,7 @@ def main() -> None:
         "machine": _machine(),
         "rows": arguments.rows,
         "rounds": arguments.rounds,
-        "rows_per_cpu_second": {arm: value for arm, value in found.items() if arm != "gpu"},
+        "epoch_cpu_s": {arm: value for arm, value in found.items() if arm != "gpu"},
         "ratios": _ratios(found),
         "startup_cpu_s": _startup(arguments.rounds),
         "gpu": found["gpu"],
@@ -151,10 +150,12 @@ def make_network() -> Any:
 # Arms: each prepares outside what is measured
 
 
-def ours(rows: Any, batch_size: int, rounds: int, precision: str = "float32") -> Iterator[float]:
-    """Yield the CPU seconds of each epoch of one run of Ropewalk's loop, with all it does; 256 rows are scored.
+def ours_in_turn(
+    rows: Any, batch_size: int, rounds: int, others: dict[str, Iterator[float]], precision: str = "float32"
+) -> dict[str, list[float]]:
+    """Return the CPU seconds of epochs of one run of Ropewalk's loop, with all it does, and of the others in between.
 
-    The run goes on in a thread of its own, which waits at the start of each epoch while other arms have their turn.
+    256 rows are scored after each epoch. A first round does not count.
     """
     import torch
 
@@ -166,12 +167,16 @@ def ours(rows: Any, batch_size: int, rounds: int, precision: str = "float32") ->
     from ropewalk.training.store import open_store
     from ropewalk.training.tables import MemoryTable
 
-    turn, ended = threading.Semaphore(0), threading.Semaphore(0)
+    seconds: dict[str, list[float]] = {"ours": [], **{name: [] for name in others}}
+    resumed = [0.0]
 
     class Waiting(MemoryTable):
         def shards(self, epoch: int, first: int = 0) -> Iterator[Rows]:
-            ended.release()
-            turn.acquire()
+            if epoch > 1:
+                seconds["ours"].append(cpu_seconds() - resumed[0])
+            for name, arm in others.items():
+                seconds[name].append(next(arm))
+            resumed[0] = cpu_seconds()
             return super().shards(epoch, first)
 
     group = Group(rank=0, world=1)
@@ -184,27 +189,11 @@ def ours(rows: Any, batch_size: int, rounds: int, precision: str = "float32") ->
         scale=1.0,
         precision=getattr(torch, precision),
     )
-    settings = {"config": TrainingConfig(batch_size=batch_size, patience=rounds + 2), "group": group, "history": []}
-
-    def run() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoints = Checkpoints(open_store(folder), fingerprint="", group=group)
-            fit(make_network(), task, checkpoints=checkpoints, **settings)
-
-    threading.excepthook = _end_at_once
-    threading.Thread(target=run, daemon=True).start()
-    ended.acquire()
-    while True:
-        started = cpu_seconds()
-        turn.release()
-        ended.acquire()
-        yield cpu_seconds() - started
-
-
-def _end_at_once(failed: Any) -> None:
-    """End the process with a thread's error, for whose epoch the main thread would wait forever."""
-    traceback.print_exception(failed.exc_value)
-    os._exit(1)
+    config = TrainingConfig(batch_size=batch_size, patience=rounds + 2)
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+        checkpoints = Checkpoints(open_store(folder), fingerprint="", group=group)
+        fit(make_network(), task, config=config, checkpoints=checkpoints, group=group, history=[])
+    return {name: [round(each, 4) for each in found[1 : rounds + 1]] for name, found in seconds.items()}
 
 
 def bare(rows: Any, batch_size: int, device: str = "cpu") -> Arm:
@@ -410,16 +399,13 @@ def loops(arguments: argparse.Namespace) -> dict[str, Any]:
     rows = make_rows(arguments.rows)
     found = {}
     for batch_size in BATCHES:
-        arms = {
-            "bare": _timed(bare(rows, batch_size)),
-            "ours": ours(rows, batch_size, arguments.rounds),
-            "naive": _timed(naive(rows, batch_size)),
-        }
+        others = {"bare": _timed(bare(rows, batch_size)), "naive": _timed(naive(rows, batch_size))}
+        found[str(batch_size)] = ours_in_turn(rows, batch_size, arguments.rounds, others)
         able = torch.cpu.get_capabilities()
         if able.get("avx512_bf16") or able.get("amx_bf16"):
-            arms["ours bf16"] = ours(rows, batch_size, arguments.rounds, "bfloat16")
-        found[str(batch_size)] = _in_turn(arms, rows, arguments.rounds)
-        if "ours bf16" not in arms:
+            others = {"naive": _timed(naive(rows, batch_size))}
+            found[f"{batch_size} bf16"] = ours_in_turn(rows, batch_size, arguments.rounds, others, "bfloat16")
+        else:
             found["bf16"] = "not measured: this processor does not multiply bfloat16"
     return found
 
@@ -444,12 +430,11 @@ def _framework(name: str) -> Callable[[argparse.Namespace], Any]:
         logging.disable(logging.WARNING)
         torch.set_num_threads(1)
         rows = make_rows(arguments.rows)
-        timed = {
-            "bare": _timed(bare(rows, 1024)),
-            "ours": ours(rows, 1024, arguments.rounds),
-            name: arms[name](rows, 1024),
+        others = {"bare": _timed(bare(rows, 1024)), name: arms[name](rows, 1024)}
+        return {
+            "version": importlib.metadata.version(name),
+            "1024": ours_in_turn(rows, 1024, arguments.rounds, others),
         }
-        return {"version": importlib.metadata.version(name), "1024": _in_turn(timed, rows, arguments.rounds)}
 
     return measure
 
@@ -461,18 +446,6 @@ def _timed(arm: Arm) -> Iterator[float]:
         yield cpu_seconds() - started
 
 
-def _in_turn(arms: dict[str, Iterator[float]], rows: Any, rounds: int) -> dict[str, float]:
-    """Return the median rows per CPU second of each arm, after a first round that does not count."""
-    from contextlib import redirect_stdout
-
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(rounds + 1):
-        for name, arm in arms.items():
-            with redirect_stdout(sys.stderr):
-                seconds[name].append(next(arm))
-    return {name: round(len(rows) / statistics.median(each[1:])) for name, each in seconds.items()}
-
-
 def cpu_seconds() -> float:
     """Return the CPU time of this process, all threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -482,17 +455,26 @@ def cpu_seconds() -> float:
 def _ratios(found: dict[str, Any]) -> dict[str, Any]:
     ratios: dict[str, Any] = {}
     for batch_size in BATCHES:
-        measured = found["loops"][str(batch_size)]
-        for pair in ("ours / bare", "ours / naive", "ours bf16 / naive"):
-            one, two = pair.split(" / ")
-            if one in measured:
-                ratios[f"{pair}, B={batch_size}"] = _against(measured[one] / measured[two], BARS[pair][batch_size])
+        for pair, which in (
+            ("ours / bare", f"{batch_size}"),
+            ("ours / naive", f"{batch_size}"),
+            ("ours bf16 / naive", f"{batch_size} bf16"),
+        ):
+            measured = found["loops"].get(which)
+            if measured:
+                faster = _faster(measured["ours"], measured[pair.split(" / ")[1]])
+                ratios[f"{pair}, B={batch_size}"] = _against(faster, BARS[pair][batch_size])
     for name in FRAMEWORKS:
         if isinstance(found[name], dict):
             measured = found[name]["1024"]
             pair = f"ours / {name}"
-            ratios[f"{pair}, B=1024"] = _against(measured["ours"] / measured[name], BARS[pair][1024])
+            ratios[f"{pair}, B=1024"] = _against(_faster(measured["ours"], measured[name]), BARS[pair][1024])
     return ratios
+
+
+def _faster(one: list[float], two: list[float]) -> float:
+    """Return how many times faster `one` is than `two`: the median over rounds, whose arms ran one after the other."""
+    return statistics.median(b / a for a, b in zip(one, two, strict=True))
 
 
 def _against(ratio: float, bar: float) -> dict[str, Any]:
@@ -666,8 +648,13 @@ def _floors() -> dict[str, float]:
 
 def _show(figures: dict[str, Any]) -> None:
     print(f"\n{figures['machine']}; {figures['rows']:,} rows, medians of {figures['rounds']} epochs\n")
-    for arm, found in figures["rows_per_cpu_second"].items():
-        print(f"  {arm}: {found}")
+    for arm, found in figures["epoch_cpu_s"].items():
+        if isinstance(found, str):
+            print(f"  {arm}: {found}")
+            continue
+        for name, each in ((name, each) for name, each in found.items() if isinstance(each, dict)):
+            speeds = {which: round(figures["rows"] / statistics.median(seconds)) for which, seconds in each.items()}
+            print(f"  {arm}, B={name}, rows per CPU second: {speeds}")
     for name, each in figures["ratios"].items():
         print(f"  {name:<36}{each['ratio']:6.2f} times, bar {each['bar']}: {'met' if each['met'] else 'NOT met'}")
     print(f"  start-up, CPU seconds: {figures['startup_cpu_s']}")

@@ -78,6 +78,8 @@ class Checkpoints:
             }
             self._store.write(_MANIFEST.format(step), _sealed(content))
             self._forget()
+        # Nobody may end, and have the launcher end rank 0, before it is written.
+        self._group.leaders(b"kept")
         self._last = step
 
     def load(self) -> Saved | None:

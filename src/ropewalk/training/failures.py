@@ -40,6 +40,15 @@ def not_finite(
     )
 
 
+def not_finite_after(epoch: int, loss: float, *, config: TrainingConfig, checkpoint: str) -> TrainingError:
+    """Return the error for a validation loss that is no finite number after `epoch`."""
+    return TrainingError(
+        f"The validation loss became {loss} after epoch {epoch}, whose training losses are finite. Lower "
+        f"training.learning_rate (now {config.learning_rate:g}), limit the gradient with training.clip (such as 1.0), "
+        f"and look for extreme values in the validation report. {checkpoint}."
+    )
+
+
 def _described(what: str, values: Tensor) -> str:
     finite = values[values.isfinite()].double()
     if not finite.numel():

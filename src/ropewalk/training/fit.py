@@ -20,7 +20,7 @@ from ropewalk.training.averaging import Average
 from ropewalk.training.checkpoint import Checkpoints, Saved
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.distributed import Group
-from ropewalk.training.failures import not_finite
+from ropewalk.training.failures import not_finite, not_finite_after
 from ropewalk.training.metrics import SCORES, loss_function, preference, validation_score
 from ropewalk.training.optimizer import AdamW
 from ropewalk.training.progress import Progress
@@ -230,6 +230,8 @@ class _Loop:
         train_loss, seen = self._train_loss()
         rows_per_second = self._rows_per_second()
         loss, measure = self._validate()
+        if not math.isfinite(loss):
+            raise not_finite_after(at.epoch, loss, config=self._config, checkpoint=self._checkpoints.last)
         entry = {
             "epoch": at.epoch,
             "train_loss": train_loss,

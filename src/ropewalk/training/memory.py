@@ -6,8 +6,7 @@ import torch
 
 from ropewalk.training.config import TrainingConfig
 
-_LIMIT = Path("/sys/fs/cgroup/memory.max")
-_USED = Path("/sys/fs/cgroup/memory.current")
+_CGROUP = Path("/sys/fs/cgroup")
 _SHARE = 0.5
 
 
@@ -23,6 +22,10 @@ def _free_main_memory() -> float:
     import psutil
 
     free = float(psutil.virtual_memory().available)
-    if _LIMIT.exists() and (limit := _LIMIT.read_text().strip()) != "max":
-        free = min(free, float(limit) - float(_USED.read_text()))
-    return free
+    limit = _CGROUP / "memory.max"
+    if not limit.exists() or limit.read_text().strip() == "max":
+        return free
+    statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+    # As the kubelet counts it: files that were read are cached, and given up when memory is short.
+    used = float((_CGROUP / "memory.current").read_text()) - float(statistics["inactive_file"])
+    return min(free, float(limit.read_text()) - used)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -115,9 +115,8 @@ class _Bucket:
             self._files.pipe_file(f"{self._path}/{name}", content)
 
     def delete(self, name: str) -> None:
-        if name in self.names():
-            with self._service_errors():
-                self._files.rm_file(f"{self._path}/{name}")
+        with self._service_errors(), suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._path}/{name}")
 
     def remove(self) -> None:
         for name in self.names():

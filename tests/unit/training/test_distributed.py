@@ -105,17 +105,17 @@ def test_a_process_that_fails_ends_all_and_its_reason_comes_first(prepared, tmp_
 
 def test_processes_that_are_terminated_keep_one_state_and_go_on(prepared, tmp_path: Path) -> None:
     model = tmp_path / "model"
-    words = command(prepared(), model, epochs=60)
+    words = command(prepared(), model, epochs=30)
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert any(line.startswith("epoch 2/60") for line in process.stdout)
+    assert any(line.startswith("epoch 2/30") for line in process.stdout)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert not model.exists()
-    again = run(command(prepared(), model, epochs=60))
+    again = run(command(prepared(), model, epochs=30))
     assert again.returncode == 0, again.stderr
-    assert re.search(r"^going on from the checkpoint at step \d+ of epoch \d+/60$", again.stdout, re.MULTILINE)
-    undisturbed = run(command(prepared(), tmp_path / "undisturbed", epochs=60))
+    assert re.search(r"^going on from the checkpoint at step \d+ of epoch \d+/30$", again.stdout, re.MULTILINE)
+    undisturbed = run(command(prepared(), tmp_path / "undisturbed", epochs=30))
     assert undisturbed.returncode == 0, undisturbed.stderr
     files = [folder / "weights.safetensors" for folder in (model, tmp_path / "undisturbed")]
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -78,6 +78,12 @@ def test_the_batch_that_is_described_is_the_one_that_failed(fit, prepared, monke
     assert f"a target from {rows.target[batch].min():.4g} to {rows.target[batch].max():.4g}" in str(caught.value)
 
 
+def test_an_epoch_whose_last_step_diverges_is_noticed_when_it_is_scored(fit, monkeypatch) -> None:
+    diverge_after(2 * 16, monkeypatch)
+    with pytest.raises(TrainingError, match=r"The validation loss became (nan|inf) after epoch 2, whose training"):
+        fit("regression")
+
+
 def test_training_that_diverged_writes_no_model_and_keeps_no_bad_checkpoint(fit, monkeypatch, tmp_path: Path) -> None:
     diverge_after(5, monkeypatch)
     with pytest.raises(TrainingError, match="No checkpoint had been written yet"):

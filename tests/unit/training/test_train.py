@@ -13,6 +13,7 @@ import pytest
 
 from ropewalk.artifacts import Manifest, read_artifact
 from ropewalk.errors import ArtifactError, ConfigError, DataError, TrainingError
+from ropewalk.preprocess.config import PreprocessConfig
 from ropewalk.preprocess.preprocess import preprocess
 from ropewalk.preprocess.splits import read_split
 from ropewalk.training.config import TrainingConfig
@@ -22,23 +23,12 @@ from ropewalk.training.train import train
 SMALL = TrainingConfig(width=32, depth=2, number_embedding=4, category_embedding=4, learning_rate=5e-3)
 
 
-def frame(task: str, rows: int = 1500) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    x, city = rng.normal(size=rows), rng.choice(["a", "b", "c"], rows)
-    signal = 2 * x + np.select([city == "a", city == "b"], [1.5, -1.5]) + rng.normal(scale=0.3, size=rows)
-    target = {
-        "binary": np.where(signal > 0, "yes", "no"),
-        "multiclass": np.digitize(signal, [-1.0, 1.0]),
-        "regression": 1000 + 50 * signal,
-    }[task]
-    x[::50] = np.nan
-    return pd.DataFrame({"x": x, "city": city, "noise": rng.normal(size=rows), "y": target})
-
-
 @pytest.fixture
-def fitted(make_raw: Callable[..., Path]) -> Callable[..., tuple[Path, Manifest]]:
+def fitted(
+    make_raw: Callable[..., Path], make_frame: Callable[..., pd.DataFrame]
+) -> Callable[..., tuple[Path, Manifest]]:
     def fit(task: str, config: TrainingConfig = SMALL, **arguments) -> tuple[Path, Manifest]:
-        raw = make_raw(frame(task))
+        raw = make_raw(make_frame(task))
         folder = raw.parent
         paths = {name: folder / name for name in ("train", "validation", "test", "preprocessor")}
         preprocess(raw, **paths, target="y", task=task)
@@ -204,3 +194,20 @@ def test_the_model_holds_no_pickle_and_says_how_it_was_made(fitted) -> None:
     assert [source["kind"] for source in manifest.made_from] == ["preprocessor", "split", "split"]
     assert all(math.isfinite(value) for value in manifest.facts.values() if isinstance(value, float))
     assert read_artifact(folder / "model", "model") == manifest
+
+
+def test_a_function_of_ones_own_goes_before_the_network_in_training_and_in_the_loaded_model(
+    make_raw, make_frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "def halve(rows):\n    return rows.assign(half=rows['x'] / 2).drop(columns='noise')\n"
+    (tmp_path / "halving.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    paths = {name: tmp_path / name for name in ("train", "validation", "test", "preprocessor")}
+    config = PreprocessConfig(function="halving:halve")
+    preprocess(make_raw(make_frame("binary")), **paths, target="y", task="binary", config=config)
+    inputs = {name: paths[name] for name in ("train", "validation", "preprocessor")}
+    train(**inputs, model=tmp_path / "model", epochs=10, config=SMALL)
+    model, (test, _) = load_model(tmp_path / "model"), read_split(paths["test"])
+    assert [column.name for column in model.preprocessor.used] == ["x", "city", "half"]
+    assert {"x", "city", "noise"} <= set(test.column_names)
+    assert (model.predict(test).argmax(axis=1) == model.encode_target(test)).mean() > 0.85
