@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ropewalk.errors import ArtifactError, ConfigError
-from ropewalk.preprocess.columns import learn_columns
 from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.preprocess.learning import learn_columns
 from ropewalk.preprocess.preprocessor import Preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.training.architectures import build_network

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from ropewalk.errors import ConfigError, DataError
-from ropewalk.preprocess.columns import learn_columns
 from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.preprocess.learning import learn_columns
 from ropewalk.preprocess.preprocessor import Preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.training.config import TrainingConfig
