@@ -206,7 +206,7 @@ class RowSample:
     def _keep(self, batch: pa.RecordBatch, hashes: Fingerprints) -> None:
         if self._below < 2**64:
             places: NDArray[np.int64] = np.flatnonzero(hashes < np.uint64(self._below))
-            batch, hashes = pick_rows(batch, places), hashes[places]
+            batch, hashes = _without_dictionaries(pick_rows(batch, places)), hashes[places]
         self._batches.append(batch)
         self._hashes.append(hashes)
 
@@ -218,6 +218,12 @@ class RowSample:
     def column(self, name: str) -> list[pa.Array]:
         """Return the kept cells of one column."""
         return [batch.column(name) for batch in self._batches]
+
+
+def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a few rows with their texts alone: the dictionary of a whole row group is larger than they are."""
+    columns = [cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells for cells in batch.columns]
+    return pa.record_batch(columns, names=batch.schema.names)
 
 
 def distinct_prints(values: pa.Array) -> Fingerprints:

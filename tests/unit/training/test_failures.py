@@ -1,5 +1,6 @@
 """What ends training early says where it stood and what to change."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ropewalk.artifacts import SPLIT, read_artifact
 from ropewalk.errors import StoppedError, TrainingError
 from ropewalk.preprocess.preprocessor import load_preprocessor
 from ropewalk.training.config import TrainingConfig
@@ -78,8 +80,9 @@ def test_the_batch_that_is_described_is_the_one_that_failed(fit, prepared, monke
     assert f"a target from {rows.target[batch].min():.4g} to {rows.target[batch].max():.4g}" in str(caught.value)
 
 
-def test_an_epoch_whose_last_step_diverges_is_noticed_when_it_is_scored(fit, monkeypatch) -> None:
-    diverge_after(2 * 16, monkeypatch)
+def test_an_epoch_whose_last_step_diverges_is_noticed_when_it_is_scored(fit, prepared, monkeypatch) -> None:
+    rows = read_artifact(prepared("regression") / "train", SPLIT).facts["rows"]
+    diverge_after(2 * math.ceil(rows / 64), monkeypatch)
     with pytest.raises(TrainingError, match=r"The validation loss became (nan|inf) after epoch 2, whose training"):
         fit("regression")
 
