@@ -73,7 +73,8 @@ class TrainingConfig:
     max_seconds: float | None = None
     """Seconds after which training ends with its best epoch, above 0, earlier attempts included; absent: no limit."""
     checkpoint: str = ""
-    """Folder or fsspec URI (s3://bucket/folder) that outlives the step, for checkpoints; "": beside the model."""
+    """Folder or fsspec URI (s3://bucket/folder) that outlives the step, for checkpoints; "": ROPEWALK_CHECKPOINTS, else
+    beside the model."""
     checkpoint_seconds: float = 60.0
     """Seconds between checkpoints, above 0. SIGTERM writes one at once."""
     checkpoint_steps: int | None = None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ from ropewalk.training.schedule import batch_size_for, epochs_for
 from ropewalk.training.store import open_store
 from ropewalk.training.tables import StreamedTable, Table, load_table
 from ropewalk.training.weights import check_weights
+
+CHECKPOINTS = "ROPEWALK_CHECKPOINTS"
+"""Variable that names the folder or URI for checkpoints where the settings name none."""
 
 _WITHOUT_EFFECT = {
     "checkpoint",
@@ -255,9 +259,10 @@ def _fingerprint(
 
 
 def _place(config: TrainingConfig, model: Path, fingerprint: str) -> str:
-    """Return the checkpoints' folder: under the configured one, or beside the model."""
-    if config.checkpoint:
-        return f"{config.checkpoint.rstrip('/')}/{fingerprint[:16]}"
+    """Return the checkpoints' folder: under the configured one, under the environment's, or beside the model."""
+    durable = config.checkpoint or os.environ.get(CHECKPOINTS, "")
+    if durable:
+        return f"{durable.rstrip('/')}/{fingerprint[:16]}"
     return str(model.with_name(f"{model.name}.checkpoint-{fingerprint[:16]}"))
 
 

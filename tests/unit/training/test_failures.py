@@ -186,3 +186,16 @@ def test_the_history_has_what_the_machine_did(fit) -> None:
     assert 0 <= entry["system/cpu_utilization_percentage"] <= 100
     assert entry["system/process_memory_megabytes"] > 50
     assert np.isfinite(entry["rows_per_second"])
+
+
+def test_checkpoints_lie_where_the_environment_says_unless_the_settings_do(
+    fit, stop_after, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROPEWALK_CHECKPOINTS", str(tmp_path / "environment"))
+    stop_after(5)
+    with pytest.raises(StoppedError):
+        fit()
+    assert len(list((tmp_path / "environment").iterdir())) == 1
+    monkeypatch.undo()
+    fit(checkpoint=str(tmp_path / "environment"))
+    assert list((tmp_path / "environment").iterdir()) == []
