@@ -146,13 +146,17 @@ def storage_errors(uri: str) -> Iterator[None]:
     except OSError as error:
         raise ServiceError(f"The storage of {uri} cannot be reached or broke off: {error}. Run again.") from error
     except Exception as error:
-        # botocore's own errors (no credentials, no connection) share no base with Python's.
-        if type(error).__module__.partition(".")[0] not in ("aiobotocore", "botocore", "aiohttp", "gcsfs", "google"):
+        if not is_storage_librarys(error):
             raise
         raise ServiceError(
             f"The storage of {uri} cannot be used: {error}. Check endpoint and credentials (AWS_ENDPOINT_URL, "
             "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION), then run again."
         ) from error
+
+
+def is_storage_librarys(error: Exception) -> bool:
+    """Say whether an error is of a storage's library: botocore's (no credentials, ...) share no base with Python's."""
+    return type(error).__module__.partition(".")[0] in ("aiobotocore", "botocore", "aiohttp", "gcsfs", "google")
 
 
 def _check(found: str, digest: str, uri: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ropewalk.artifacts import disk_errors
-from ropewalk.errors import ServiceError
+from ropewalk.errors import ConfigError, ServiceError
+from ropewalk.remote_artifacts import fsspec_uri, is_storage_librarys
 
 _PARTIAL = ".partial"
 
@@ -92,7 +93,7 @@ class _Bucket:
 
         self.place = uri
         with self._service_errors():
-            self._files, path = url_to_fs(uri)
+            self._files, path = url_to_fs(fsspec_uri(uri))
         self._path = path.rstrip("/")
 
     def names(self) -> list[str]:
@@ -126,7 +127,11 @@ class _Bucket:
     def _service_errors(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ImportError, ValueError) as error:
+        except Exception as error:
+            if isinstance(error, ConfigError) or not (
+                isinstance(error, OSError | ImportError | ValueError) or is_storage_librarys(error)
+            ):
+                raise
             raise ServiceError(
                 f"The checkpoint folder {self.place} cannot be used: {error}. Check training.checkpoint, the service's "
                 "address (AWS_ENDPOINT_URL for S3) and its credentials, and run again: what was kept is still there."

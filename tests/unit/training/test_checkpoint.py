@@ -150,6 +150,16 @@ def test_a_store_that_cannot_be_reached_is_a_service_error(bucket: str, monkeypa
         open_store("nosuchkind://bucket/folder")
 
 
+def test_a_bucket_without_credentials_names_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(ServiceError, match=r"s3://nobody/kept cannot be used.*its credentials"):
+        open_store("s3://nobody/kept").names()
+
+
 def test_a_full_disk_is_a_storage_error(tmp_path: Path) -> None:
     full = Path("/dev/full")
     kept = checkpoints(str(tmp_path))
