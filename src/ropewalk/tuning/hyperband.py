@@ -4,9 +4,10 @@ As in Katib, a setting that moves up is a new trial with more of the resource, n
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ropewalk.tuning.algorithms import read_setting
+from ropewalk.tuning.samplers import make_sampler
 from ropewalk.tuning.space import distributions, typed_values
 from ropewalk.tuning.spec import Experiment, Parameter, Value
 from ropewalk.tuning.suggestions import Exhausted, Suggestion, Wait, chosen_seed
@@ -49,13 +50,14 @@ class HyperbandSuggester:
 
     def __init__(self, experiment: Experiment, seed: int) -> None:
         """Start with the first rung of the widest bracket."""
-        import numpy as np
+        import optuna
 
         settings = experiment.algorithm.settings
         self._resource = next(each for each in experiment.parameters if each.name == settings["resource_name"])
         self._others = [each for each in experiment.parameters if each is not self._resource]
         self._objective = experiment.objective
-        self._random = np.random.RandomState(chosen_seed(settings, seed))
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study = optuna.create_study(sampler=make_sampler("random", {}, chosen_seed(settings, seed)))
         self._distributions = distributions(self._others)
         self._rungs = iter(rungs(read_setting(settings, "r_l", 1.0), read_setting(settings, "eta", 3)))
         self._queue: list[dict[str, Value]] = []
@@ -65,7 +67,8 @@ class HyperbandSuggester:
 
     def ask(self) -> Suggestion:
         """Return the next setting of the rung, Wait until the rung is complete, Exhausted after the last."""
-        if not self._queue:
+        # A rung is empty when all trials of the one before it have failed.
+        while not self._queue:
             if len(self._ended) < len(self._rung):
                 return Wait()
             rung = next(self._rungs, None)
@@ -82,10 +85,7 @@ class HyperbandSuggester:
         self._ended[number] = value
 
     def _fill(self, rung: Rung) -> None:
-        if rung.is_first:
-            settings = [self._draw() for _ in range(rung.trials)]
-        else:
-            settings = self._best(rung.trials)
+        settings = [self._draw() for _ in range(rung.trials)] if rung.is_first else self._best(rung.trials)
         resource = resource_value(self._resource, rung.resource)
         self._queue = [{**each, self._resource.name: resource} for each in settings]
         self._rung, self._ended = {}, {}
@@ -96,17 +96,9 @@ class HyperbandSuggester:
         return [self._rung[number] for _, number in sorted(finite)[:count]]
 
     def _draw(self) -> dict[str, Value]:
-        from optuna.samplers import RandomSampler
-
-        sampler = RandomSampler(seed=int(self._random.randint(2**31)))
-        found = {
-            name: sampler.sample_independent(None, None, name, each)  # type: ignore[arg-type]
-            for name, each in self._distributions.items()
-        }
-        return typed_values(self._others, found)
+        return typed_values(self._others, self._study.ask(self._distributions).params)
 
 
 def resource_value(parameter: Parameter, amount: float) -> Value:
     """Return an amount of the resource as the parameter's value: whole for an int, at least 1."""
-    whole = replace(parameter, distribution="uniform")
-    return max(1, round(amount)) if whole.type == "int" else amount
+    return max(1, round(amount)) if parameter.type == "int" else amount

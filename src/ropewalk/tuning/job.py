@@ -15,7 +15,7 @@ class CommandTrial:
     """A trial that is one command in one container."""
 
     command: tuple[str, ...]
-    """Words of the command, with ${trialParameters.NAME} for the parameter NAME or, with trial_name, for the trial's."""
+    """Words of the command, with ${trialParameters.NAME} for the parameter NAME, or trial_name for the trial's."""
     image: str = ""
     """The container's image; a local engine needs none."""
     env: dict[str, str] = field(default_factory=dict)

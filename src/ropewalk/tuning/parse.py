@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,4 +68,4 @@ def _with_template(values: Any, problems: list[Problem]) -> Any:
     parameters = values.get("parameters")
     listed = parameters if isinstance(parameters, list | tuple) else []
     names = [each["name"] for each in listed if isinstance(each, Mapping) and isinstance(each.get("name"), str)]
-    return {**values, "trial": vars(job_template(command, names))}
+    return {**values, "trial": asdict(job_template(command, names))}

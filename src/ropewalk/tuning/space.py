@@ -79,3 +79,21 @@ def normal_quantile(parameter: Parameter, share: float) -> float:
     spread = NormalDist((low + high) / 2, (high - low) / (2 * _DEVIATIONS))
     value = spread.inv_cdf(_BELOW + share * (1 - 2 * _BELOW))
     return math.exp(value) if log else value
+
+
+def plain_distributions(parameters: Sequence[Parameter]) -> dict[str, "BaseDistribution"]:
+    """Return distributions that hold the parameters' own values, whatever they were drawn from."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, BaseDistribution] = {}
+    for parameter in parameters:
+        log = parameter.distribution in ("logUniform", "logNormal")
+        if parameter.values:
+            found[parameter.name] = CategoricalDistribution(parameter.values)
+            continue
+        assert parameter.min is not None and parameter.max is not None, "the experiment has been checked"
+        if parameter.type == "int":
+            found[parameter.name] = IntDistribution(int(parameter.min), int(parameter.max), log=log)
+        else:
+            found[parameter.name] = FloatDistribution(parameter.min, parameter.max, log=log)
+    return found

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ropewalk.errors import nearest
@@ -10,7 +10,7 @@ from ropewalk.tuning.containers import Container, primary_containers
 from ropewalk.tuning.placeholders import names_in
 from ropewalk.tuning.problems import Problem
 from ropewalk.tuning.render import TRIAL_FACT, trial_fact
-from ropewalk.tuning.spec import Experiment, TrialTemplate
+from ropewalk.tuning.spec import Experiment, TrialParameter, TrialTemplate
 from ropewalk.tuning.wrapping import Quoting, placeholder_quoting, value_problem, wrapping_problems
 
 WITH_CONDITIONS = ("Job", "TFJob", "PyTorchJob", "XGBoostJob", "MPIJob", "TrainJob")
@@ -74,24 +74,30 @@ def _parameter_problems(experiment: Experiment) -> Iterator[Problem]:
         for value, times in Counter(getattr(each, field) for each in template.parameters).items():
             if times > 1:
                 yield Problem("trial.parameters", f"the {field} {value!r} stands {times} times.")
-    used = names_in(template.manifest)
     for place, each in enumerate(template.parameters):
-        path = f"trial.parameters[{place}]"
-        if not each.name or re.search(r"[{}]", each.name):
-            yield Problem(f"{path}.name", f"{each.name!r}: need a name without braces.")
-        elif each.name not in used:
-            text = f"${{trialParameters.{each.name}}} stands nowhere in the trial's resource."
-            yield Problem(f"{path}.name", text)
-        if TRIAL_FACT.fullmatch(each.reference):
-            if trial_fact(each.reference, template.manifest, name="-", namespace="-") is None:
-                yield Problem(f"{path}.reference", f"{each.reference}: the trial's resource has no such key.")
-        elif each.reference not in space:
-            text = f"{each.reference!r} is no parameter.{nearest(each.reference, space)} Known: {', '.join(space)}, {_FACTS}."
-            yield Problem(f"{path}.reference", text)
+        yield from _one_parameter_problems(f"trial.parameters[{place}]", each, template.manifest, space)
     referred = {each.reference for each in template.parameters}
     for place, name in enumerate(space):
         if name not in referred:
-            yield Problem(f"parameters[{place}].name", f"no trial parameter refers to {name!r}: trials would not get it.")
+            yield Problem(
+                f"parameters[{place}].name", f"no trial parameter refers to {name!r}: trials would not get it."
+            )
+
+
+def _one_parameter_problems(
+    path: str, parameter: TrialParameter, manifest: Mapping[str, Any], space: Sequence[str]
+) -> Iterator[Problem]:
+    name, reference = parameter.name, parameter.reference
+    if not name or re.search(r"[{}]", name):
+        yield Problem(f"{path}.name", f"{name!r}: need a name without braces.")
+    elif name not in names_in(manifest):
+        yield Problem(f"{path}.name", f"${{trialParameters.{name}}} stands nowhere in the trial's resource.")
+    if TRIAL_FACT.fullmatch(reference):
+        if trial_fact(reference, manifest, name="-", namespace="-") is None:
+            yield Problem(f"{path}.reference", f"{reference}: the trial's resource has no such key.")
+    elif reference not in space:
+        known = ", ".join([*space, _FACTS])
+        yield Problem(f"{path}.reference", f"{reference!r} is no parameter.{nearest(reference, space)} Known: {known}.")
 
 
 def _placeholder_problems(template: TrialTemplate) -> Iterator[Problem]:

@@ -52,7 +52,9 @@ def value_problem(value: Value, places: Sequence[Quoting]) -> str:
         if found := _UNSAFE[quoting].search(text):
             where = "outside quotes" if quoting == "none" else f"inside {quoting} quotes"
             advice = "" if quoting == "single" else f"; {_ADVICE}, with the placeholder in single quotes"
-            return f"{text!r} has {found[0]!r}, which the shell interprets {where}, where its placeholder stands{advice}."
+            return (
+                f"{text!r} has {found[0]!r}, which the shell interprets {where}, where its placeholder stands{advice}."
+            )
         if quoting == "none" and not text:
             return "'' vanishes outside quotes, where its placeholder stands."
     return ""
@@ -91,7 +93,9 @@ _EXEC = "a leading exec replaces the shell that tells Katib of the end: leave it
 def _script_problems(scripts: Sequence[str], path: str, *, stops_early: bool) -> Iterator[Problem]:
     where = f"{path}.args"
     if len(scripts) != 1:
-        text = f"Katib joins what follows -c by blanks, so {len(scripts)} texts are no script with arguments; {_ADVICE}."
+        text = (
+            f"Katib joins what follows -c by blanks, so {len(scripts)} texts are no script with arguments; {_ADVICE}."
+        )
         yield Problem(where, text)
         return
     script = scripts[0]
