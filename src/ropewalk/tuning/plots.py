@@ -27,7 +27,7 @@ def parallel_coordinates(parameters: Sequence[Parameter], objective: Objective, 
     names = [*(parameter.name for parameter in parameters), objective.metric]
     drawing = Drawing(width=max(340, 130 * len(names)), height=330)
     axes = drawing.axes
-    order = sorted(trials, key=lambda trial: _sign(objective) * (trial.value(objective) or 0.0), reverse=True)
+    order = best_last(objective, trials)
     best = max(1, round(_BEST_SHARE * len(order)))
     values = [trial.value(objective) or 0.0 for trial in order]
     columns = [[_place(each, trial.values[each.name]) for trial in order] for each in parameters]
@@ -43,7 +43,7 @@ def parallel_coordinates(parameters: Sequence[Parameter], objective: Objective, 
     ends = (max(values), min(values)) if objective.type == "minimize" else (min(values), max(values))
     _draw_axis(drawing, len(parameters), list(zip((0.0, 1.0), map(number, ends), strict=True)))
     axes.set_xticks(range(len(names)), [_clip(name) for name in names])
-    axes.set(xlim=(-0.25, len(names) - 0.35), ylim=(-0.06, 1.06), yticks=[])
+    axes.set(xlim=(-0.25, len(names) - 0.35), ylim=(-0.1, 1.1), yticks=[])
     axes.tick_params(axis="x", length=0, labelcolor=INK)
     axes.spines[:].set_visible(False)
     return drawing.svg(f"Parameters and {objective.metric} of {len(order)} trials as lines across parallel axes")
@@ -63,6 +63,11 @@ def best_so_far(objective: Objective, trials: Sequence[Trial]) -> str:
     axes.set(xlabel="Trial", ylabel=_clip(objective.metric, 30))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return drawing.svg(f"{objective.metric} of each trial and the best so far")
+
+
+def best_last(objective: Objective, trials: Sequence[Trial]) -> list[Trial]:
+    """Return trials, all with a finite value, in the order of drawing: what comes last lies on top."""
+    return sorted(trials, key=lambda trial: _sign(objective) * (trial.value(objective) or 0.0))
 
 
 def _sign(objective: Objective) -> float:
@@ -102,8 +107,12 @@ def _ticks(parameter: Parameter) -> list[tuple[float, str]]:
 def _draw_axis(drawing: Drawing, place: int, ticks: Sequence[tuple[float, str]]) -> None:
     drawing.axes.axvline(place, color=MUTED, linewidth=0.8)
     for height, text in ticks:
+        # The ends stand beyond the axis, where no line runs.
+        offset, across, up = {0.0: ((0, -3), "center", "top"), 1.0: ((0, 3), "center", "bottom")}.get(
+            height, ((4, 0), "left", "center")
+        )
         drawing.axes.annotate(
-            text, (place, height), (4, 0), textcoords="offset points", va="center", color=MUTED, fontsize=7.5
+            text, (place, height), offset, textcoords="offset points", ha=across, va=up, color=MUTED, fontsize=7.5
         )
 
 

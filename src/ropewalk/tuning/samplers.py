@@ -32,7 +32,7 @@ class OptunaSuggester:
         algorithm = experiment.algorithm
         self._parameters = experiment.parameters
         self._distributions = distributions(experiment.parameters)
-        self._failed = optuna.trial.TrialState.FAIL
+        self._bad = optuna.trial.TrialState.PRUNED
         with _quiet():
             sampler = make_sampler(algorithm.name, algorithm.settings, chosen_seed(algorithm.settings, seed))
             self._study = optuna.create_study(direction=experiment.objective.type, sampler=sampler)
@@ -47,10 +47,14 @@ class OptunaSuggester:
         return typed_values(self._parameters, trial.params)
 
     def tell(self, number: int, value: float | None) -> None:
-        """Tell the sampler a finite value, or that the trial has failed: an infinite one would be its best."""
+        """Tell the sampler a finite value, or that the place is a bad one.
+
+        An infinite value would be its best, and of a trial that is told as failed TPE remembers nothing, so that it
+        asks for the same again. A pruned trial without values counts as worse than all that have one.
+        """
         with _quiet():
             if value is None or not math.isfinite(value):
-                self._study.tell(self._asked[number], state=self._failed)
+                self._study.tell(self._asked[number], state=self._bad)
             else:
                 self._study.tell(self._asked[number], value)
 
