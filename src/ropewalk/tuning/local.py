@@ -119,6 +119,7 @@ class LocalEngine:
                 self._take(trial, [value for value in event["reports"] if value is not None])
             elif event["event"] == "over":
                 self._end = event["end"]
+                self._journal.close()
         for trial in self._trials.values():
             if trial.state == "running":
                 end_leftovers(Path(trial.folder))

@@ -57,7 +57,7 @@ def test_every_trial_runs_once_and_the_best_is_found(make_engine, grid_of):
 
 
 def test_numbers_that_are_not_finite_do_not_win(make_engine, grid_of):
-    made = grid_of("nan", "0.5", "-inf", "0.3", "nan")
+    made = grid_of("nan", "0.5", "-inf", "0.3", "NaN")
     snapshot = _run(make_engine(), made)
     assert best_trial(made.objective, snapshot.trials).values == {"what": "0.3"}
     assert "no finite number" in snapshot.trials[0].message
