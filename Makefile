@@ -38,6 +38,7 @@ bench: $(READY)  ## Measure; see benchmarks/README.md.
 	$(BIN)/python benchmarks/pipeline_overhead.py
 	$(BIN)/python benchmarks/pull.py
 	$(BIN)/python benchmarks/validate.py
+	$(BIN)/python benchmarks/tuning.py
 
 golden: $(READY)  ## Accept what compiles now: rewrite golden files and component READMEs.
 	$(BIN)/python compile.py --update

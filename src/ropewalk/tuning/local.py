@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -116,7 +117,7 @@ class LocalEngine:
                 self._replay_start(event)
             elif event["event"] == "ended":
                 trial = _trial_of(self._trials[event["number"]], event)
-                self._take(trial, [value for value in event["reports"] if value is not None])
+                self._take(trial, [math.nan if value is None else value for value in event["reports"]])
             elif event["event"] == "over":
                 self._end = event["end"]
                 self._journal.close()
@@ -253,7 +254,7 @@ class LocalEngine:
         event |= {"message": trial.message, "log_tail": list(trial.log_tail)}
         kept = reports if self._median is not None and trial.state == "succeeded" else []
         # NaN is no JSON; a limit that is a mean does not count it either.
-        self._journal.append({**event, "reports": [value if abs(value) < float("inf") else None for value in kept]})
+        self._journal.append({**event, "reports": [value if math.isfinite(value) else None for value in kept]})
         self._take(trial, kept)
 
     def _take(self, trial: Trial, reports: list[float]) -> None:

@@ -104,3 +104,30 @@ def _local_engine(folder: Path) -> Any:
     from ropewalk.tuning.local_command import LocalConfig
 
     return LocalEngine(folder, LocalConfig(terminate_seconds=2))
+
+
+@pytest.fixture
+def snapshot_of() -> Callable[..., Any]:
+    """Return a function that gives the snapshot of a finished experiment: one trial per list of reports of loss."""
+    from ropewalk.tuning.engine import Snapshot, Trial
+    from ropewalk.tuning.metrics import observe
+
+    def make(*reports: list[float], states: dict[int, str] | None = None, **values: list[Any]) -> Snapshot:
+        names = values or {"x": [number / 10 for number in range(len(reports))]}
+        trials = [
+            Trial(
+                number=number,
+                name=f"t-{number}",
+                values={name: each[number] for name, each in names.items()},
+                state=(states or {}).get(number, "succeeded"),  # type: ignore[arg-type]
+                observations={"loss": observe(each)},
+                seconds=2.0,
+                started=1.7e9 + number,
+                log_tail=("out of memory",) if (states or {}).get(number) == "failed" else (),
+                message="exit code 1" if (states or {}).get(number) == "failed" else "",
+            )
+            for number, each in enumerate(reports)
+        ]
+        return Snapshot(trials=tuple(trials), started=1.7e9, end="max_trials_reached")
+
+    return make
