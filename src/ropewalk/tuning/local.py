@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk import __version__
-from ropewalk.errors import ConfigError, DataError, RunError
+from ropewalk.errors import ConfigError, RunError
 from ropewalk.tuning.check import check_experiment
 from ropewalk.tuning.engine import OVER, End, Snapshot, State, Trial, best_trial
 from ropewalk.tuning.journal import Event, Journal
@@ -171,10 +171,9 @@ class LocalEngine:
 
     def _judge(self, running: RunningTrial, limit: float | None) -> None:
         wait = self._config.terminate_seconds
-        try:
-            running.read()
-        except DataError as error:
-            running.stop("failed", str(error), wait)
+        running.read()
+        if running.unreadable:
+            running.stop("failed", running.unreadable, wait)
         limits = self._experiment.limits
         if limits.trial_seconds is not None and running.seconds > limits.trial_seconds:
             running.stop("failed", f"it took longer than trial_seconds={limits.trial_seconds:g}", wait)

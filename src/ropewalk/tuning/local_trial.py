@@ -1,6 +1,7 @@
 """One trial that runs on this machine: its processes, its reports and how it ended."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class RunningTrial:
     def __init__(self, experiment: Experiment, command: LocalTrial, folder: Path, slot: int) -> None:
         """Start it."""
         self.slot = slot
+        self.unreadable = ""
+        """Why its metrics file cannot be read, "" while it can."""
         self._experiment = experiment
         self._series = Series(experiment.objective.metrics)
         self._reader = LineReader(experiment.metrics, experiment.objective.metrics)
@@ -49,16 +52,18 @@ class RunningTrial:
         return time.monotonic() - self._heard
 
     def read(self) -> None:
-        """Take up what it has written since the last time.
-
-        Raises:
-            DataError: The metrics file is not what its format says.
-        """
+        """Take up what it has written since the last time."""
         lines = self._tail.lines()
         if lines or (self._tail is not self._log and self._log.lines()):
             self._heard = time.monotonic()
-        for line in lines:
-            self._series.add(self._reader.read(line))
+        self._take(lines)
+
+    def _take(self, lines: Sequence[str]) -> None:
+        try:
+            for line in lines:
+                self._series.add(self._reader.read(line))
+        except DataError as error:
+            self.unreadable = self.unreadable or str(error)
 
     def stop(self, state: State, why: str, seconds: float) -> None:
         """Ask it to end, as `state`; after `seconds` it is made to. Only the first call counts."""
@@ -86,11 +91,9 @@ class RunningTrial:
 
     def result(self, trial: Trial) -> Trial:
         """Return how it ended."""
-        try:
-            for line in self._tail.rest():
-                self._series.add(self._reader.read(line))
-        except DataError as error:
-            self._stopped = self._stopped or ("failed", str(error))
+        self._take(self._tail.rest())
+        if self._stopped is None and self.unreadable:
+            self._stopped = ("failed", self.unreadable)
         state, message = self._stopped or _verdict(self._experiment, self._process.folder, self._series)
         return _ended(trial, state, message, self._series, self.seconds)
 

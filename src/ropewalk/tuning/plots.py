@@ -25,7 +25,7 @@ def parallel_coordinates(parameters: Sequence[Parameter], objective: Objective, 
         trials: Trials with a finite value.
     """
     names = [*(parameter.name for parameter in parameters), objective.metric]
-    drawing = Drawing(width=max(340, 130 * len(names)), height=330)
+    drawing = Drawing(width=max(340, 130 * len(names)), height=430)
     axes = drawing.axes
     order = best_last(objective, trials)
     best = max(1, round(_BEST_SHARE * len(order)))
@@ -43,7 +43,7 @@ def parallel_coordinates(parameters: Sequence[Parameter], objective: Objective, 
     ends = (max(values), min(values)) if objective.type == "minimize" else (min(values), max(values))
     _draw_axis(drawing, len(parameters), list(zip((0.0, 1.0), map(number, ends), strict=True)))
     axes.set_xticks(range(len(names)), [_clip(name) for name in names])
-    axes.set(xlim=(-0.25, len(names) - 0.35), ylim=(-0.1, 1.1), yticks=[])
+    axes.set(xlim=(-0.25, len(names) - 0.35), ylim=(-0.07, 1.07), yticks=[])
     axes.tick_params(axis="x", length=0, labelcolor=INK)
     axes.spines[:].set_visible(False)
     return drawing.svg(f"Parameters and {objective.metric} of {len(order)} trials as lines across parallel axes")
@@ -105,7 +105,7 @@ def _ticks(parameter: Parameter) -> list[tuple[float, str]]:
 
 
 def _draw_axis(drawing: Drawing, place: int, ticks: Sequence[tuple[float, str]]) -> None:
-    drawing.axes.axvline(place, color=MUTED, linewidth=0.8)
+    drawing.axes.vlines(place, 0, 1, color=MUTED, linewidth=0.8)
     for height, text in ticks:
         # The ends stand beyond the axis, where no line runs.
         offset, across, up = {0.0: ((0, -3), "center", "top"), 1.0: ((0, 3), "center", "bottom")}.get(

@@ -180,3 +180,9 @@ def test_ten_kills_leave_the_same_table_and_repeat_no_finished_trial(spec, tmp_p
     begun = (tmp_path / "killed" / "begun").read_text().splitlines()
     assert len(begun) <= sum(event["event"] == "started" for event in events)
     assert len(begun) > 10, "no kill interrupted a trial"
+
+
+def test_a_metrics_file_of_text_is_read_by_the_filter(experiment, tmp_path):
+    made = experiment('echo "loss=$0" > /out/m.log; echo loss=9', metrics={"kind": "File", "path": "/out/m.log"})
+    for trial in _run(tmp_path, made).trials:
+        assert trial.observations["loss"].latest == trial.values["x"]

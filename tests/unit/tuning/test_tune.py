@@ -1,5 +1,6 @@
 """The command: an experiment's file in, a folder of results out."""
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -38,12 +39,12 @@ def test_what_is_wrong_with_the_experiment_is_the_commands_error(spec, tmp_path)
 
 
 def test_a_terminated_command_ends_its_trials_and_goes_on_later(spec, tmp_path):
-    line = 'echo "$$" > ../../../shell; sleep 60; echo loss=1'
+    line = "touch ../../../begun; sleep 60; echo loss=1"
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec(line, limits={"max_trials": 1})))
     arguments = ["--experiment", tmp_path / "spec.yaml", "--results", tmp_path / "out"]
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not (tmp_path / "out" / "shell").exists():
+    while not (tmp_path / "out" / "begun").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
@@ -52,10 +53,8 @@ def test_a_terminated_command_ends_its_trials_and_goes_on_later(spec, tmp_path):
     assert "run the same command again" in errors
     events = [json.loads(line)["event"] for line in (tmp_path / "out" / "trials.jsonl").read_text().splitlines()]
     assert events == ["experiment", "started"]
-    shell = int((tmp_path / "out" / "shell").read_text())
-    assert subprocess.run(["ps", "-o", "stat=", "-p", str(shell)], capture_output=True, text=True).stdout.strip()[
-        :1
-    ] in ("", "Z")
+    with (tmp_path / "out" / "trials" / "bowl-0000" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_the_table_of_an_experiment_that_failed_is_written(spec, tmp_path):
