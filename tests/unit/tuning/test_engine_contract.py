@@ -125,19 +125,19 @@ def test_a_hopeless_trial_is_stopped_early_with_all_its_processes(make_engine, g
 
 
 def test_a_trial_that_takes_too_long_fails(make_engine, grid_of):
-    snapshot = _run(make_engine(), grid_of("slow", "0.5", limits={"trial_seconds": 0.5}))
+    snapshot = _run(make_engine(), grid_of("slow", "0.5", limits={"trial_seconds": 1.5}))
     assert _states(snapshot) == ["failed", "succeeded"]
-    assert "longer than trial_seconds=0.5" in snapshot.trials[0].message
+    assert "longer than trial_seconds=1.5" in snapshot.trials[0].message
 
 
 def test_a_trial_that_says_nothing_any_more_fails(make_engine, grid_of):
-    snapshot = _run(make_engine(), grid_of("slow", "0.5", limits={"stall_seconds": 0.5}))
+    snapshot = _run(make_engine(), grid_of("slow", "0.5", limits={"stall_seconds": 1.5}))
     assert _states(snapshot) == ["failed", "succeeded"]
-    assert "said nothing for stall_seconds=0.5" in snapshot.trials[0].message
+    assert "said nothing for stall_seconds=1.5" in snapshot.trials[0].message
 
 
 def test_when_the_time_is_up_the_best_so_far_counts(make_engine, grid_of):
-    made = grid_of("0.5", "slow", "0.1", limits={"experiment_seconds": 1.5})
+    made = grid_of("0.5", "slow", "0.1", limits={"experiment_seconds": 3})
     snapshot = _run(make_engine(), made)
     assert (_states(snapshot), snapshot.end) == (["succeeded", "stopped"], "out_of_time")
     assert result_of(made, snapshot).best_value == 0.5
