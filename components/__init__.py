@@ -2,6 +2,7 @@
 
 from ropewalk.components.check.component import check_config
 from ropewalk.components.evaluate.component import evaluate_model
+from ropewalk.components.launch.component import launch_training
 from ropewalk.components.preprocess.component import preprocess_table
 from ropewalk.components.pull.component import pull_data
 from ropewalk.components.push.component import push_data
@@ -15,6 +16,7 @@ from ropewalk.components.version.component import version_results
 __all__ = [
     "check_config",
     "evaluate_model",
+    "launch_training",
     "preprocess_table",
     "pull_data",
     "push_data",

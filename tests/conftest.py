@@ -80,12 +80,13 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
     import pyarrow as pa
     import torch
 
-    from ropewalk.preprocess.columns import learn_columns
     from ropewalk.preprocess.config import PreprocessConfig
+    from ropewalk.preprocess.learning import learn_columns
     from ropewalk.preprocess.preprocessor import Preprocessor
+    from ropewalk.training.architectures import build_network
     from ropewalk.training.config import TrainingConfig
     from ropewalk.training.model import save_model
-    from ropewalk.training.network import TabularNetwork
+    from ropewalk.training.networks import TrainedNetwork
 
     def make(name: str = "model", *, task: str = "binary", seed: int = 0) -> Path:
         table = pa.Table.from_pandas(raw_rows, preserve_index=False)
@@ -97,7 +98,7 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
         columns = tuple(learn_columns(table, target, PreprocessConfig()))
         preprocessor = Preprocessor(task=task, target=target, classes=classes, columns=columns)
         torch.manual_seed(seed)
-        state = TabularNetwork(preprocessor, TrainingConfig()).state_dict()
+        network = build_network(preprocessor, TrainingConfig())
         losses = [
             {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 2 / epoch, "seconds": 0.1}
             for epoch in (1, 2, 3)
@@ -107,7 +108,7 @@ def make_model(tmp_path: Path, raw_rows: pd.DataFrame) -> Callable[..., Path]:
             save_model(
                 draft.folder,
                 preprocessor=preprocessor,
-                state=state,
+                learned=TrainedNetwork(network, task),
                 center=1.0,
                 scale=2.0,
                 history=losses,
@@ -192,18 +193,19 @@ def hub(hub_template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function that gives, per task, a folder with `train`, `validation`, `test` and a `model` fitted to them.
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that gives, per task and architecture, a folder with the splits and a `model` fitted to them.
 
     The folders are shared: tests read them only.
     """
     import functools
 
     from ropewalk.preprocess.preprocess import preprocess
+    from ropewalk.training.config import TrainingConfig
     from ropewalk.training.train import train
 
     @functools.cache
-    def fit(task: str) -> Path:
+    def fit(task: str, architecture: str = "tabular") -> Path:
         folder = tmp_path_factory.mktemp(task)
         with write_artifact(folder / "raw", RAW_DATA) as draft:
             (draft.folder / "data").mkdir()
@@ -217,6 +219,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             preprocessor=folder / "preprocessor",
             model=folder / "model",
             epochs=3,
+            config=TrainingConfig(architecture=architecture),
         )
         return folder
 
@@ -246,3 +249,54 @@ def _measured(task: str) -> pd.DataFrame:
     else:
         table["outcome"] = np.array(["low", "middle", "high"])[np.digitize(signal, [-1, 1])]
     return table
+
+
+@pytest.fixture(scope="session")
+def make_frame() -> Callable[..., pd.DataFrame]:
+    """Return a function that gives rows whose target `y` depends on a number with gaps and a category."""
+    return _frame
+
+
+def _frame(task: str, rows: int = 1500) -> pd.DataFrame:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x, city = rng.normal(size=rows), rng.choice(["a", "b", "c"], rows)
+    signal = 2 * x + np.select([city == "a", city == "b"], [1.5, -1.5]) + rng.normal(scale=0.3, size=rows)
+    target = {
+        "binary": np.where(signal > 0, "yes", "no"),
+        "multiclass": np.digitize(signal, [-1.0, 1.0]),
+        "regression": 1000 + 50 * signal,
+    }[task]
+    x[::50] = np.nan
+    return pd.DataFrame({"x": x, "city": city, "noise": rng.normal(size=rows), "y": target})
+
+
+@pytest.fixture
+def fit_to(make_raw: Callable[..., Path]) -> Callable[..., tuple[Path, Manifest]]:
+    """Return a function that trains on a frame's target `y`: gives the folder of all artifacts and the manifest.
+
+    A column `weight` is ignored as a feature.
+    """
+
+    from ropewalk.preprocess.config import PreprocessConfig
+    from ropewalk.preprocess.preprocess import preprocess
+    from ropewalk.training.train import train
+
+    def fit(table: pd.DataFrame, task: str, config: object, *, epochs: int = 15) -> tuple[Path, Manifest]:
+        raw = make_raw(table)
+        folder = raw.parent
+        paths = {name: folder / name for name in ("train", "validation", "test", "preprocessor")}
+        ignore = tuple(name for name in ("weight",) if name in table)
+        preprocess(raw, **paths, target="y", task=task, config=PreprocessConfig(ignore=ignore))
+        manifest = train(
+            paths["train"],
+            validation=paths["validation"],
+            preprocessor=paths["preprocessor"],
+            model=folder / "model",
+            epochs=epochs,
+            config=config,
+        )
+        return folder, manifest
+
+    return fit

@@ -13,13 +13,16 @@ LIBRARY = ROOT / "src" / "ropewalk"
 STEPS = {"check", "data", "evaluation", "preprocess", "registry", "summary", "training", "tuning", "validation"}
 SHARED = {
     "artifacts",
+    "cluster",
     "commandline",
     "config",
     "errors",
+    "fingerprints",
     "home",
     "images",
     "progress",
     "quick_exit",
+    "remote_artifacts",
     "report",
     "tracking",
 }
@@ -34,12 +37,14 @@ USES_FORMAT_OF = {
 }
 ONLY_IN = {
     "dvc": {"data"},
+    "kubernetes": {"cluster"},
     "kfp": {"components", "launch", "pipelines"},
     "mlflow": {"registry", "tracking"},
     "kubeflow_katib_api": {"tuning"},
     "optuna": {"tuning"},
     "sklearn": {"data", "evaluation"},
     "torch": {"training"},
+    "xgboost": {"training"},
 }
 MAX_BODY_LINES = 15
 LOGIC = (ast.If, ast.IfExp, ast.Try, ast.While, ast.With, ast.Match, ast.Lambda, ast.FunctionDef, ast.ClassDef)
@@ -173,7 +178,7 @@ def test_launch_uses_the_library_only_for_shared_parts_and_the_check():
 
 
 def test_step_packages_start_with_nothing_but_a_docstring():
-    for step in STEPS | {"launch", "report"}:
+    for step in STEPS | {"cluster", "launch", "report"}:
         tree = ast.parse((LIBRARY / step / "__init__.py").read_text(encoding="utf-8"))
         assert len(tree.body) == 1, f"ropewalk.{step}/__init__.py has code"
 

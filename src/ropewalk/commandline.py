@@ -11,13 +11,14 @@ import tyro
 from ropewalk.errors import RopewalkError
 
 
-def run_command(function: Callable[..., Any], *, name: str) -> NoReturn:
-    """Call `function` with the command line's arguments, print its result as JSON, and exit.
+def run_command(function: Callable[..., Any], *, name: str, show: bool = True) -> NoReturn:
+    """Call `function` with the command line's arguments, print its result as JSON if `show`, and exit.
 
     Flags, types, defaults and help come from the function's signature and docstring.
-    Exit codes: 0 done, 1 a RopewalkError (its message on stderr), 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 a RopewalkError (its message on stderr), 2 wrong usage, 75 stopped by SIGTERM with its state
+    kept (run the same command again to go on), 130 interrupted.
     """
-    _run(lambda prog: tyro.cli(function, prog=prog, config=(tyro.conf.OmitArgPrefixes,)), name)
+    _run(lambda prog: tyro.cli(function, prog=prog, config=(tyro.conf.OmitArgPrefixes,)), name, show=show)
 
 
 def run_commands(functions: dict[str, Callable[..., Any]], *, name: str, description: str) -> NoReturn:
@@ -31,15 +32,17 @@ def run_commands(functions: dict[str, Callable[..., Any]], *, name: str, descrip
     )
 
 
-def _run(call: Callable[[str], Any], name: str) -> NoReturn:
+def _run(call: Callable[[str], Any], name: str, *, show: bool = True) -> NoReturn:
     try:
         result = call(f"python -m ropewalk.{name}")
     except RopewalkError as error:
-        sys.exit(f"error: {error}")
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: nothing half-written is left; run the same command again\n")
         sys.exit(130)
-    sys.stdout.write(json.dumps(result, indent=2, default=_plain) + "\n")
+    if show:
+        sys.stdout.write(json.dumps(result, indent=2, default=_plain) + "\n")
     sys.exit(0)
 
 

@@ -7,7 +7,9 @@ RopewalkError
 ├── ArtifactError     a step's artifact is missing, unfinished, altered or of another kind
 ├── StorageError      the disk refused a write
 ├── TrainingError     training cannot go on
+├── StoppedError      the step was told to stop and kept its state: run it again to go on
 ├── TrackingError     the tracking server or registry refused
+├── ClusterError      the Kubernetes cluster refused, or what was started there failed
 ├── ServiceError      a service is down or slow: trying again may help
 └── RunError          a pipeline run or one of its steps failed
 
@@ -15,11 +17,15 @@ Every message says what is wrong, what was found and what to do next.
 """
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
 class RopewalkError(Exception):
     """Base of every error that Ropewalk raises on purpose."""
+
+    exit_code = 1
+    """What `python -m ropewalk.<step>` exits with."""
 
 
 class ConfigError(RopewalkError, ValueError):
@@ -46,8 +52,19 @@ class TrainingError(RopewalkError):
     """Training cannot go on."""
 
 
+class StoppedError(RopewalkError):
+    """The step was told to stop (SIGTERM) and kept its state: the same call goes on where it stopped."""
+
+    exit_code = os.EX_TEMPFAIL
+    """75, sysexits.h's "try again": what schedulers should run once more."""
+
+
 class TrackingError(RopewalkError):
     """The tracking server or model registry refused."""
+
+
+class ClusterError(RopewalkError):
+    """The Kubernetes cluster refused, or what was started there failed."""
 
 
 class ServiceError(RopewalkError):

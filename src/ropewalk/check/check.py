@@ -63,6 +63,7 @@ def check(
             parse_config(SECTIONS[name], values, section=name)
         except ConfigError as error:
             problems += [line.removeprefix("  - ") for line in str(error).splitlines()[1:]]
+    problems += _weight_problems(sections.get("training", {}), sections.get("preprocess", {}))
     if task not in TASKS:
         problems.append(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
     if epochs < 0:
@@ -77,3 +78,10 @@ def check(
     check_model_name(model_name)
     tracking_uri(mlflow_tracking_uri)
     return {name: sections.get(name, {}) for name in SECTIONS}
+
+
+def _weight_problems(training: Mapping[str, Any], preprocess: Mapping[str, Any]) -> list[str]:
+    name = training.get("weight_column")
+    if not name or name in preprocess.get("ignore", ()):
+        return []
+    return [f"training.weight_column={name!r}: name it in preprocess.ignore too, or the model would read it."]

@@ -105,7 +105,7 @@ def _size(manifest: Manifest, name: str) -> int | None:
 
 def _compare_tables(a: Path, b: Path, first: Manifest, second: Manifest) -> tuple[TableChange | None, str]:
     if not any(map(is_table, first.files)) or not any(map(is_table, second.files)):
-        return None, "There is no CSV or Parquet file in one of the versions."
+        return None, "There is no CSV, JSON lines or Parquet file in one of the versions."
     try:
         old, new = read_table(a), read_table(b)
     except DataError as error:

@@ -5,17 +5,19 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
+from ropewalk.data.guess import GuessError
 from ropewalk.errors import DataError
 
 MISSING = [
@@ -27,6 +29,8 @@ MISSING = [
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BLOCK_BYTES = 16 * 2**20
 _HEAD_BYTES = 2**20
+_GUESS_BYTES = 4 * 2**20
+_GZIP_RATIO = 4
 _LONGEST_CELL = 2**27
 _FIRST_CELLS = 100
 _INTEGER, _FRACTION = pa.int64(), pa.float64()
@@ -63,19 +67,56 @@ def read_csv(path: Path, *, name: str) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True)
 class CsvScan:
-    """What a first pass over a CSV file found; `stream_csv` needs it for the second."""
+    """What a first look at a CSV file found."""
 
     path: Path
     name: str
     delimiter: str
     rows: int
-    """Rows, without the line of column names."""
+    """Rows, without the line of column names; after `guess_csv`, an estimate."""
     columns: tuple["_Cells", ...] = field(repr=False)
+    guessed: bool
+    """Whether the types come from the beginning of the file alone."""
+    quoted: bool
+    """Whether cells may be between quotes."""
 
     @property
     def schema(self) -> pa.Schema:
         """The columns with the types that `read_csv` gives them."""
         return pa.schema({column.name: column.kind for column in self.columns})
+
+    def batches(self, *_: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of the file, a block at a time, as `read_csv` would return them.
+
+        Raises:
+            GuessError: A row does not fit the guessed types.
+            DataError: The file has changed since it was scanned.
+        """
+        yield from _stream_checked(self) if self.guessed else _stream(self)
+
+
+def guess_csv(path: Path, *, name: str) -> CsvScan:
+    """Return what the first 4 MB of the file tell: the types that `scan_csv` finds, unless later rows differ.
+
+    Raises:
+        DataError: As `read_csv` does, for the beginning of the file.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    with _whole_gzip(name):
+        header, delimiter = _read_header(path, name)
+        with _open_bytes(path) as stream:
+            quoted = b'"' in stream.read(_GUESS_BYTES)
+        columns = tuple(_Cells(column, decimal_comma=delimiter == ";") for column in header)
+        batches = _stream_as_text(path, name, header, delimiter, block_bytes=_GUESS_BYTES)
+        head = next(batches, None)
+        batches.close()
+    rows = 0
+    if head is not None:
+        for column, cells in zip(columns, head.columns, strict=True):
+            column.add(cells)
+        size = path.stat().st_size * (_GZIP_RATIO if path.suffix == ".gz" else 1)
+        rows = head.num_rows if size <= _GUESS_BYTES else round(head.num_rows * size / _GUESS_BYTES)
+    return CsvScan(path=path, name=name, delimiter=delimiter, rows=rows, columns=columns, guessed=True, quoted=quoted)
 
 
 def scan_csv(path: Path, *, name: str) -> CsvScan:
@@ -98,20 +139,52 @@ def scan_csv(path: Path, *, name: str) -> CsvScan:
                 column.add(cells)
         if quotes % 2:
             _explain_rows(path, name, header, delimiter)
-    return CsvScan(path=path, name=name, delimiter=delimiter, rows=rows, columns=columns)
+    return CsvScan(path=path, name=name, delimiter=delimiter, rows=rows, columns=columns, guessed=False, quoted=True)
 
 
-def stream_csv(scan: CsvScan) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a scanned file, a block at a time, as `read_csv` would return them.
-
-    Raises:
-        DataError: The file has changed since it was scanned.
-    """
+def _stream(scan: CsvScan) -> Iterator[pa.RecordBatch]:
     header = [column.name for column in scan.columns]
     with _whole_gzip(scan.name):
         for batch in _stream_as_text(scan.path, scan.name, header, scan.delimiter):
             columns = [column.convert(cells) for column, cells in zip(scan.columns, batch.columns, strict=True)]
             yield pa.record_batch(columns, names=header)
+
+
+def _stream_checked(scan: CsvScan) -> Iterator[pa.RecordBatch]:
+    """Yield the rows, each checked against the guess."""
+    header = [column.name for column in scan.columns]
+    with _whole_gzip(scan.name), _open_bytes(scan.path) as stream:
+        counter = _QuoteCounter(stream)
+        options = _options(header, scan.delimiter, quoted=scan.quoted)
+        try:
+            with arrow_csv.open_csv(pa.PythonFile(counter, mode="r"), **options) as reader:
+                _check_names(reader.schema.names, header, scan.name)
+                for batch in reader:
+                    if counter.quotes and not scan.quoted:
+                        raise GuessError
+                    columns = [column.checked(cells) for column, cells in zip(scan.columns, batch.columns, strict=True)]
+                    yield pa.record_batch(columns, names=header)
+        except pa.ArrowInvalid as error:
+            # Ragged rows, other encodings: the careful scan says where.
+            raise GuessError from error
+        if counter.quotes % 2:
+            raise GuessError
+
+
+class _QuoteCounter(io.RawIOBase):
+    """A file that counts the quotes (") which are read from it."""
+
+    def __init__(self, stream: gzip.GzipFile | io.BufferedReader) -> None:
+        self._stream = stream
+        self.quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self.quotes += block.count(b'"')
+        return block
 
 
 class _Cells:
@@ -167,6 +240,27 @@ class _Cells:
         if self._decimal_comma and _FRACTION not in self._fits:
             trimmed = pc.replace_substring(trimmed, ",", ".")
         return pc.cast(trimmed, self.kind)
+
+    def checked(self, cells: pa.Array) -> pa.Array:
+        """Return what `convert` does, after making sure that the cells leave the type as it is.
+
+        Raises:
+            GuessError: They do not.
+        """
+        if self._empty and cells.null_count < len(cells):
+            raise GuessError
+        if self._empty or not self._is_number or pa.types.is_string(self.kind):
+            return self.convert(cells)
+        commas = self._decimal_comma and _FRACTION not in self._fits
+        if _has_leading_zero(cells) or (commas and not _all_match(cells, _DECIMAL_COMMA)):
+            raise GuessError
+        # Few files have spaces around numbers: without them, there is nothing to trim.
+        converted = None if commas else _cast(cells, self.kind)
+        if converted is not None:
+            return converted
+        if _has_leading_zero(pc.ascii_trim_whitespace(cells)):
+            raise GuessError
+        return self.convert(cells)
 
 
 @contextmanager
@@ -250,9 +344,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _stream_as_text(path: Path, name: str, header: list[str], delimiter: str) -> Iterator[pa.RecordBatch]:
+def _stream_as_text(
+    path: Path, name: str, header: list[str], delimiter: str, *, block_bytes: int | None = None
+) -> Generator[pa.RecordBatch]:
     try:
-        with arrow_csv.open_csv(path, **_options(header, delimiter)) as reader:
+        with arrow_csv.open_csv(path, **_options(header, delimiter, block_bytes=block_bytes)) as reader:
             _check_names(reader.schema.names, header, name)
             yield from reader
     except (pa.ArrowInvalid, OSError) as error:
@@ -260,10 +356,12 @@ def _stream_as_text(path: Path, name: str, header: list[str], delimiter: str) ->
         raise DataError(f"{name} cannot be read as CSV ({error}). Write it again.") from error
 
 
-def _options(header: list[str], delimiter: str) -> dict[str, Any]:
+def _options(
+    header: list[str], delimiter: str, *, block_bytes: int | None = None, quoted: bool = True
+) -> dict[str, Any]:
     return {
-        "read_options": arrow_csv.ReadOptions(block_size=_BLOCK_BYTES),
-        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        "read_options": arrow_csv.ReadOptions(block_size=block_bytes or _BLOCK_BYTES),
+        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted),
         "convert_options": arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()), null_values=MISSING, strings_can_be_null=True
         ),
@@ -345,6 +443,21 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
         return pc.cast(column, kind)
     except pa.ArrowInvalid:
         return None
+
+
+def _has_leading_zero(texts: pa.Array) -> bool:
+    """Say whether any text matches `_LEADING_ZERO`; looks at two or three bytes of each."""
+    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if len(texts) == 0 or offsets[0] == offsets[-1]:
+        return False
+    content = np.frombuffer(texts.buffers()[2], dtype=np.uint8)
+    long = np.flatnonzero(np.diff(offsets) >= 2)
+    starts, ends = offsets[:-1][long], offsets[1:][long]
+    signed = np.isin(content[starts], (ord("+"), ord("-")))
+    starts = starts + signed
+    zero = (content[starts] == ord("0")) & (starts + 1 < ends)
+    following = content[starts[zero] + 1]
+    return bool(((following >= ord("0")) & (following <= ord("9"))).any())
 
 
 def _any_match(column: pa.ChunkedArray, pattern: str) -> bool:

@@ -11,11 +11,14 @@ import pyarrow.parquet as pq
 from ropewalk.errors import DataError
 
 _MOST_BYTES_PER_CODE = 4
+_BATCH_ROWS = 2**16
+_BUFFER_BYTES = 2**20
+"""Read of a column at a time: row groups may be larger than memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetScan:
-    """What the end of a Parquet file tells; `stream_parquet` needs it to read the rows."""
+    """What the end of a Parquet file tells."""
 
     path: Path
     name: str
@@ -25,6 +28,20 @@ class ParquetScan:
     """Columns and types as they are stored."""
     coded: tuple[str, ...]
     """Text columns that seem to be stored as places in a dictionary: to read them so is fast, and never wrong."""
+
+    def batches(self, columns: Sequence[str], texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield `columns` of all rows, in order, those of them in `texts` as places in a dictionary.
+
+        Raises:
+            DataError: A page is broken.
+        """
+        with (
+            _whole_parquet(self.name),
+            pq.ParquetFile(self.path, read_dictionary=list(texts), buffer_size=_BUFFER_BYTES) as file,
+        ):
+            # One group after another: a reader of all keeps the bytes of each that it has read.
+            for group in range(file.num_row_groups):
+                yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(columns))
 
 
 def read_parquet(path: Path, *, name: str) -> pa.Table:
@@ -53,18 +70,6 @@ def scan_parquet(path: Path, *, name: str) -> ParquetScan:
         schema, rows, coded = file.schema_arrow, file.metadata.num_rows, _coded(file)
     _check_unique_names(schema.names, name)
     return ParquetScan(path=path, name=name, rows=rows, schema=schema, coded=coded)
-
-
-def stream_parquet(scan: ParquetScan, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of all rows, in order, up to `rows` at a time; a text column may come as a dictionary.
-
-    Raises:
-        DataError: A page is broken.
-    """
-    with _whole_parquet(scan.name), pq.ParquetFile(scan.path, read_dictionary=scan.coded) as file:
-        # One group after another: a reader of all keeps the bytes of each that it has read.
-        for group in range(file.num_row_groups):
-            yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=list(columns))
 
 
 def _coded(file: pq.ParquetFile) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ropewalk.evaluation.metrics import Array, Floats
-from ropewalk.preprocess.columns import CATEGORICAL, DATETIME, Column, as_categories, as_numbers
+from ropewalk.preprocess.columns import CATEGORICAL, DATETIME, HASHED, Column, as_categories, as_numbers, plain
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -73,7 +73,7 @@ def gradient_boosting(
     categorical = [
         place
         for place, column in enumerate(columns)
-        if column.role == CATEGORICAL and np.nanmax(fit_on[:, place], initial=0) < _MOST_CATEGORIES
+        if column.role in (CATEGORICAL, HASHED) and np.nanmax(fit_on[:, place], initial=0) < _MOST_CATEGORIES
     ]
     # Imported late: it takes half a second, and the model itself is scored before.
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -96,8 +96,8 @@ def _fitting_rows(truth: Array, most_rows: int, seed: int, classification: bool)
 
 
 def _encode(column: Column, train: pa.ChunkedArray, test: pa.ChunkedArray) -> tuple[Floats, Floats]:
-    train, test = train.combine_chunks(), test.combine_chunks()
-    if column.role == CATEGORICAL:
+    train, test = plain(train.combine_chunks()), plain(test.combine_chunks())
+    if column.role in (CATEGORICAL, HASHED):
         train, test = as_categories(train), as_categories(test)
         known = train.unique().drop_null().sort()
         return _floats(pc.index_in(train, value_set=known)), _floats(pc.index_in(test, value_set=known))

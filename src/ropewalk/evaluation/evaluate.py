@@ -182,9 +182,9 @@ def _boosting(
     if not config.baseline_rows:
         return None
     baseline = baselines.gradient_boosting(
-        train,
+        model.preprocessor.prepare(train),
         train_truth,
-        test,
+        model.preprocessor.prepare(test),
         columns=model.preprocessor.used,
         classes=model.classes,
         most_rows=config.baseline_rows,

@@ -7,7 +7,7 @@ from ropewalk.artifacts import RAW_DATA, SPLIT, Manifest
 from ropewalk.evaluation.behaviour import behaviour
 from ropewalk.evaluation.catalog import BY_TASK, METRICS, Metric, gain, headline
 from ropewalk.evaluation.results import Results
-from ropewalk.preprocess.columns import IGNORED, Column
+from ropewalk.preprocess.columns import UNUSED, Column
 from ropewalk.report import plots
 from ropewalk.report.blocks import Cell, CellValue, Fact, Facts, Plot, Plots, Section, Table
 from ropewalk.report.format import aligned, count, duration, number, percent, short, signed
@@ -163,6 +163,7 @@ def _training(model: TrainedModel) -> Section:
             )
         )
     named = [
+        Fact("Architecture", str(facts["architecture"])),
         Fact("Parameters", count(facts["parameters"])),
         Fact("Epochs", f"{len(history)}", detail=f"best: {best_epoch}"),
         Fact("Time", duration(facts["seconds"])),
@@ -218,16 +219,16 @@ def _columns(columns: Sequence[Column]) -> Section:
         "Read as": [_role(column) for column in columns],
         "Type": [column.type for column in columns],
         "Missing": [percent(column.missing) if column.missing else None for column in columns],
-        "Categories": [count(len(column.vocabulary)) if column.vocabulary else None for column in columns],
+        "Categories": [count(column.categories) if column.categories else None for column in columns],
         "Because it": [column.reason for column in columns],
     }
     told = {name: cells for name, cells in described.items() if any(cells)}
     headers = list(told)
     numeric = [headers.index(name) for name in ("Missing", "Categories") if name in told]
     table = Table(headers, list(zip(*told.values(), strict=True)), numeric=numeric, caption="In the training rows")
-    used = sum(column.role != IGNORED for column in columns)
+    used = sum(column.role not in UNUSED for column in columns)
     return Section("Columns", [table], note=f"The model reads {used} of {len(columns)} columns.")
 
 
 def _role(column: Column) -> CellValue:
-    return Cell("set aside", tone="neutral") if column.role == IGNORED else column.role
+    return Cell("set aside", tone="neutral") if column.role in UNUSED else column.role

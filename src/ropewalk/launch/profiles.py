@@ -1,10 +1,10 @@
-"""A profile: what one cluster gives the steps of every pipeline, such as secrets and volumes; put in at compile time.
+"""A profile: what one cluster gives the steps of every pipeline, such as secrets, volumes and a place to train.
 
-No component or pipeline knows a cluster: the same source compiles for each, and a secret's value never enters the YAML.
+It is put in at compile time. No component or pipeline knows a cluster: the same source compiles for each, and a
+secret's value never enters the YAML.
 """
 
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +12,26 @@ from typing import Any
 import yaml
 from kfp import kubernetes
 
+from ropewalk.cluster.trainjob import TrainJobConfig
 from ropewalk.config import parse_config
 from ropewalk.errors import ConfigError, nearest
 
 _EXECUTOR = "exec-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """An environment variable with a value that anybody may read."""
+
+    env: str
+    """The variable, such as ROPEWALK_CHECKPOINTS or AWS_ENDPOINT_URL."""
+    value: str
+    """Its value; what is secret belongs into `Profile.secrets`."""
+    steps: tuple[str, ...] = ()
+    """The only steps that get it; empty: all of them."""
+
+    def __post_init__(self) -> None:
+        _check_variable(self.env)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +48,7 @@ class SecretVariable:
     """The only steps that get it, such as "pull-data"; empty: all of them."""
 
     def __post_init__(self) -> None:
-        if not self.env.isidentifier():
-            raise ConfigError(f"env={self.env!r}: need the name of an environment variable, such as AWS_ACCESS_KEY_ID.")
+        _check_variable(self.env)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +73,16 @@ class Profile:
 
     secrets: tuple[SecretVariable, ...] = ()
     """Environment variables from Secrets."""
+    variables: tuple[Variable, ...] = ()
+    """Environment variables with plain values."""
     volumes: tuple[Volume, ...] = ()
     """Claims to mount."""
+    train_job: dict[str, Any] = field(default_factory=dict)
+    """Fields of `ropewalk.cluster.trainjob.TrainJobConfig`: train_model trains in such a Kubeflow TrainJob; empty: in
+    its own pod."""
+
+    def __post_init__(self) -> None:
+        parse_config(TrainJobConfig, self.train_job, section="train_job")
 
 
 def read_profile(file: Path) -> Profile:
@@ -78,17 +101,18 @@ def read_profile(file: Path) -> Profile:
 
 
 def apply_profile(text: str, profile: Profile) -> str:
-    """Return compiled YAML with what `profile` gives each step, as a platform document behind it."""
+    """Return compiled YAML with what `profile` gives each step."""
     specification, *documents = yaml.safe_load_all(text)
-    platform: dict[str, Any] = documents[0] if documents else {}
-    for executor in specification["deploymentSpec"]["executors"]:
-        settings = _settings(executor.removeprefix(_EXECUTOR), profile)
-        if settings:
-            spec = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {})
-            spec.setdefault("executors", {}).setdefault(executor, {}).update(settings)
-    if not platform:
-        return text
-    return text.partition("\n---\n")[0].rstrip("\n") + "\n---\n" + yaml.safe_dump(platform, sort_keys=True)
+    before = yaml.safe_dump(specification)
+    _add_variables(specification, profile)
+    _train_in_job(specification, profile)
+    platform = _add_platform(specification, documents[0] if documents else {}, profile)
+    first, _, _ = text.partition("\n---\n")
+    changed = yaml.safe_dump(specification)
+    if changed != before:
+        comments = [line for line in first.splitlines() if line.startswith("#")]
+        first = "\n".join([*comments, changed])
+    return first.rstrip("\n") + "\n" + (f"---\n{yaml.safe_dump(platform)}" if platform else "")
 
 
 def check_steps(profile: Profile, known: set[str]) -> None:
@@ -97,13 +121,46 @@ def check_steps(profile: Profile, known: set[str]) -> None:
     Raises:
         ConfigError: It does.
     """
-    named = [entry.steps for entry in profile.secrets] + [entry.steps for entry in profile.volumes]
-    for step in chain.from_iterable(named):
+    given = (profile.secrets, profile.variables, profile.volumes)
+    for step in (step for entries in given for entry in entries for step in entry.steps):
         if step not in known:
             raise ConfigError(
                 f"The profile gives something to the step {step!r}, which is nowhere.{nearest(step, known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
+
+
+def _add_variables(specification: dict[str, Any], profile: Profile) -> None:
+    for name, executor in specification["deploymentSpec"]["executors"].items():
+        step = name.removeprefix(_EXECUTOR)
+        given = [{"name": one.env, "value": one.value} for one in profile.variables if step in (one.steps or (step,))]
+        if given and "container" in executor:
+            executor["container"]["env"] = [*executor["container"].get("env", []), *given]
+
+
+def _train_in_job(specification: dict[str, Any], profile: Profile) -> None:
+    """Give every train_model step of a pipeline the settings of the TrainJob, unless the pipeline wires its own."""
+    if not profile.train_job:
+        return
+    graphs = [specification["root"], *specification.get("components", {}).values()]
+    for task in (task for graph in graphs for task in graph.get("dag", {}).get("tasks", {}).values()):
+        if task["componentRef"]["name"] == "comp-train-model":
+            inputs = task.setdefault("inputs", {}).setdefault("parameters", {})
+            inputs.setdefault("cluster", {"runtimeValue": {"constant": profile.train_job}})
+
+
+def _add_platform(specification: dict[str, Any], platform: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    for executor in specification["deploymentSpec"]["executors"]:
+        settings = _settings(executor.removeprefix(_EXECUTOR), profile)
+        if settings:
+            spec = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {})
+            spec.setdefault("executors", {}).setdefault(executor, {}).update(settings)
+    return platform
+
+
+def _check_variable(name: str) -> None:
+    if not name.isidentifier():
+        raise ConfigError(f"env={name!r}: need the name of an environment variable, such as AWS_ACCESS_KEY_ID.")
 
 
 def _settings(step: str, profile: Profile) -> dict[str, Any]:

@@ -7,7 +7,19 @@ from typing import Any
 from ropewalk.launch import catalog
 from ropewalk.launch.specification import Field, Specification, read_specification
 
-_NOT_STEPS = {"artifacts", "commandline", "config", "errors", "home", "images", "progress", "report", "tracking"}
+_NOT_STEPS = {
+    "artifacts",
+    "cluster",
+    "commandline",
+    "config",
+    "errors",
+    "home",
+    "images",
+    "progress",
+    "remote_artifacts",
+    "report",
+    "tracking",
+}
 
 
 def readme_path(component: Any) -> Path:

@@ -1,21 +1,28 @@
-"""Columns: what part each column of a table plays, learned from the training rows."""
+"""Columns: what part each column of a table plays, and how its values are read in training and in serving."""
 
 from dataclasses import dataclass
+from math import pi
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ropewalk.errors import ConfigError, DataError, nearest
-from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.errors import DataError
+from ropewalk.fingerprints import mixed, text_fingerprints
+from ropewalk.preprocess.config import BOOLEAN, CATEGORICAL, DATETIME, HASHED, IGNORED, NUMERIC, TEXT
 
-NUMERIC = "numeric"
-CATEGORICAL = "categorical"
-DATETIME = "datetime"
-IGNORED = "ignored"
+VALUE = "value"
+"""The part of a numeric column that is its number."""
+UNUSED = (IGNORED, TEXT)
+"""Roles of columns that the model does not read."""
 
-_IDENTIFIER_SHARE = 0.95
-_IDENTIFIER_ROWS = 100
+_WHOLE = 2.0**53
+"""Up to here float64 holds every whole number."""
+_DAY = 24 * 3600 * 1e6
+_CYCLES = {"month": (1, 12), "day_of_week": (0, 7), "day_of_year": (1, 365.25), "hour": (0, 24)}
+"""First value and length of each cycle."""
+
+__all__ = ["BOOLEAN", "CATEGORICAL", "DATETIME", "HASHED", "IGNORED", "NUMERIC", "TEXT"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +30,27 @@ class Number:
     """One number taken from a column."""
 
     part: str
-    """"value", or a part of a time: "hour" (0 to 24), "day_of_week" (0 to 6), "day_of_year" (1 to 366)."""
+    """"value", or a part of a time, see `PreprocessConfig.datetime_parts`."""
     center: float
-    """Median of the training rows: subtracted, and put where the value is missing."""
+    """Median (standard scaling: mean) of the training rows: subtracted."""
     scale: float
-    """Interquartile range of the training rows (standard deviation where that is 0): divided by; above 0."""
+    """Interquartile range of the training rows (standard deviation where that is 0, and with standard scaling):
+    divided by; above 0."""
     edges: tuple[float, ...]
     """Increasing quantiles of the training rows in the column's own unit, 2 to bins + 1 of them."""
+    fill: float | None = None
+    """What stands for a missing value, in the column's own unit; None: `center`."""
+    targets: tuple[float, ...] = ()
+    """Quantile scaling: what each of `edges` becomes, values between them in proportion. Empty: linear scaling."""
+    indicator: bool = True
+    """Whether the model is told where it was missing."""
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return float64 `values` of the column's own unit as the network takes them; order is kept."""
+        if self.targets:
+            return np.asarray(np.interp(values, self.edges, self.targets))
+        with np.errstate(over="ignore"):
+            return np.asarray((values - self.center) / self.scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +61,7 @@ class Column:
     type: str
     """Arrow type of the raw column, such as "int64"."""
     role: str
-    """"numeric", "categorical", "datetime" or "ignored"."""
+    """One of `ropewalk.preprocess.config.ROLES`."""
     reason: str
     """Why it has this role."""
     missing: float
@@ -48,86 +69,43 @@ class Column:
     numbers: tuple[Number, ...] = ()
     """Numbers taken from it, each with a piecewise-linear embedding."""
     vocabulary: tuple[str | float, ...] | None = None
-    """Known categories, most frequent first; None: it is not read as a category."""
+    """Known categories, most frequent first; None: it is not read as a category, or hashed."""
+    buckets: int | None = None
+    """Buckets of a hashed column; None: it is not hashed."""
+
+    @property
+    def categories(self) -> int | None:
+        """How many categories it is coded in; None when it is not read as a category."""
+        return self.buckets if self.vocabulary is None else len(self.vocabulary)
 
 
-def learn_columns(train: pa.Table, target: str, config: PreprocessConfig) -> list[Column]:
-    """Return the part that each column except `target` plays.
+def read_values(role: str, kind: str, values: pa.Array) -> pa.Array:
+    """Return the values of a column of this role, whatever Arrow type they came in.
 
-    Roles: numbers are numeric, and categorical besides where they are integers with few distinct values; text
-    and booleans are categorical; dates and timestamps are datetime. Set aside are columns named in `ignore`,
-    columns without two distinct values, and text that differs in nearly every row.
+    Args:
+        role: The column's role.
+        kind: Arrow type that the column had in training.
+        values: Raw cells.
 
     Raises:
-        ConfigError: `config` names a column that is not there.
+        DataError: They cannot be read so.
     """
-    _check_names(train, target, config)
-    return [_learn(name, train[name].combine_chunks(), config) for name in train.column_names if name != target]
+    try:
+        values = plain(values)
+        if role == NUMERIC:
+            return as_numbers(values)
+        if role == DATETIME:
+            return _as_times(values, kind)
+        if role == BOOLEAN or (role == CATEGORICAL and kind == "bool"):
+            return _as_truth_names(values)
+        return values
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"{error}.") from error
 
 
-def _check_names(train: pa.Table, target: str, config: PreprocessConfig) -> None:
-    for setting in ("ignore", "numeric", "categorical"):
-        for name in getattr(config, setting):
-            if name not in train.column_names or name == target:
-                known = [column for column in train.column_names if column != target]
-                raise ConfigError(
-                    f"preprocess.{setting} names {name!r}, which is no feature column of the table."
-                    f"{nearest(name, known)}"
-                )
-
-
-def _learn(name: str, values: pa.Array, config: PreprocessConfig) -> Column:
-    role, reason = _role(name, values.type, config)
-    usable = as_numbers(values) if role == NUMERIC else values
-    distinct = 0 if role == IGNORED else pc.count_distinct(usable, mode="only_valid").as_py()
-    if role != IGNORED:
-        role, reason = _worth(name, role, reason, len(usable) - usable.null_count, distinct, config)
-    also_category = role == NUMERIC and pa.types.is_integer(values.type) and distinct <= config.integer_categories
-    return Column(
-        name=name,
-        type=str(values.type),
-        role=role,
-        reason=f"{reason}, few enough to be categories too" if also_category else reason,
-        missing=usable.null_count / max(len(usable), 1),
-        numbers=tuple(_number(part, part_values, config) for part, part_values in parts(role, usable)),
-        vocabulary=_vocabulary(usable, config) if role == CATEGORICAL or also_category else None,
-    )
-
-
-def _role(name: str, kind: pa.DataType, config: PreprocessConfig) -> tuple[str, str]:
-    if name in config.ignore:
-        return IGNORED, "named in `ignore`"
-    if name in config.numeric:
-        return NUMERIC, "named in `numeric`"
-    if name in config.categorical:
-        return CATEGORICAL, "named in `categorical`"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return NUMERIC, "holds numbers"
-    if pa.types.is_temporal(kind) and not (pa.types.is_duration(kind) or pa.types.is_time(kind)):
-        return DATETIME, "holds dates or times"
-    if (
-        pa.types.is_boolean(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_dictionary(kind)
-    ):
-        return CATEGORICAL, "holds text or truth values"
-    return IGNORED, f"type {kind} is not understood"
-
-
-def _worth(name: str, role: str, reason: str, filled: int, distinct: int, config: PreprocessConfig) -> tuple[str, str]:
-    if distinct == 0:
-        return IGNORED, "has no value in the training rows"
-    if distinct == 1:
-        return IGNORED, "has one value only"
-    if (
-        role == CATEGORICAL
-        and name not in config.categorical
-        and filled >= _IDENTIFIER_ROWS
-        and distinct > _IDENTIFIER_SHARE * filled
-    ):
-        return IGNORED, "differs in nearly every row, like an identifier or free text"
-    return role, reason
+def plain(values: pa.Array) -> pa.Array:
+    """Return `values` without a dictionary."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def as_numbers(values: pa.Array) -> pa.Array:
@@ -143,42 +121,75 @@ def as_numbers(values: pa.Array) -> pa.Array:
             f"A column that is read as numbers holds something else: {error}. "
             "Name it in preprocess.categorical, or mend the data."
         ) from error
+    # A sum is finite only when all its numbers are, and far quicker than looking at each.
+    if pc.is_finite(pc.sum(numbers)).as_py() is not False:
+        return numbers
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 
-def parts(role: str, values: pa.Array) -> list[tuple[str, pa.Array]]:
-    """Return the (part, float64 values) that a column of this role contributes as numbers."""
-    if role == NUMERIC:
-        return [("value", values)]
+def _as_times(values: pa.Array, kind: str) -> pa.Array:
+    """Return points in time without a zone: in UTC where the column has one."""
+    if pa.types.is_string(values.type) and "tz=" in kind:
+        values = values.cast(pa.timestamp("us", "UTC"))
+    return values.cast(pa.timestamp("us"), safe=False)
+
+
+def number_parts(role: str, values: pa.Array, names: tuple[str, ...]) -> list[pa.Array]:
+    """Return the float64 numbers called `names` of the values that `read_values` gave."""
     if role != DATETIME:
-        return []
-    times = values.cast(pa.timestamp("us"), safe=False)
-    hour = pc.add(pc.hour(times).cast(pa.float64()), pc.divide(pc.minute(times).cast(pa.float64()), 60.0))
-    named = [("hour", hour), ("day_of_week", pc.day_of_week(times)), ("day_of_year", pc.day_of_year(times))]
-    return [(part, part_values.cast(pa.float64())) for part, part_values in named]
+        return [values for _ in names]
+    return [_time_part(values, name) for name in names]
 
 
-def _number(part: str, values: pa.Array, config: PreprocessConfig) -> Number:
-    present = values.drop_null().to_numpy()
-    if len(present) == 0:
-        present = np.zeros(1)
-    low, center, high = np.quantile(present, [0.25, 0.5, 0.75])
-    edges = np.unique(np.quantile(present, np.linspace(0, 1, config.quantile_bins + 1)))
-    scale = (high - low) or present.std() or 1.0
-    return Number(part=part, center=float(center), scale=float(scale), edges=tuple(edges.tolist()))
-
-
-def _vocabulary(values: pa.Array, config: PreprocessConfig) -> tuple[str | float, ...]:
-    counts = pc.value_counts(as_categories(values).drop_null())
-    # Ties in frequency are broken by name, so that the same rows in another order give the same vocabulary.
-    ordered = pa.table([counts.field(0), counts.field(1)], ["value", "count"]).sort_by(
-        [("count", "descending"), ("value", "ascending")]
-    )
-    return tuple(ordered["value"].slice(0, config.max_categories).to_pylist())
+def _time_part(times: pa.Array, name: str) -> pa.Array:
+    base, _, turn = name.rpartition("_")
+    if turn in ("sin", "cos"):
+        first, length = _CYCLES[base]
+        angle = pc.multiply(pc.subtract(_time_part(times, base), float(first)), 2 * pi / length)
+        return pc.sin(angle) if turn == "sin" else pc.cos(angle)
+    if name == "hour":
+        return pc.add(pc.hour(times).cast(pa.float64()), pc.divide(pc.minute(times).cast(pa.float64()), 60.0))
+    if name == "days":
+        return pc.divide(times.cast(pa.int64()).cast(pa.float64(), safe=False), _DAY)
+    part = {"year": pc.year, "month": pc.month, "day": pc.day, "day_of_week": pc.day_of_week}.get(name, pc.day_of_year)
+    return part(times).cast(pa.float64())
 
 
 def as_categories(values: pa.Array) -> pa.Array:
-    """Return `values` as comparable categories: float64 for numbers, so that 5 and 5.0 are one; text for the rest."""
+    """Return `values` as comparable categories: float64 for numbers, so that 5 and 5.0 are one; text for the rest.
+
+    What is no finite number is null.
+    """
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        return values.cast(pa.float64(), safe=False)
+        # Adding zero makes -0.0 the category 0.0.
+        return pc.add(as_numbers(values), 0.0)
     return values.cast(pa.string())
+
+
+def as_names(values: pa.Array) -> pa.Array:
+    """Return `values` as text, whole numbers without a decimal point, so that 5 and 5.0 are one."""
+    if pa.types.is_floating(values.type):
+        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _WHOLE))
+        digits = pc.if_else(whole, values, 0.0).cast(pa.int64()).cast(pa.string())
+        return pc.if_else(whole, digits, values.cast(pa.string()))
+    return values.cast(pa.string())
+
+
+def bucket_of(values: pa.Array, buckets: int) -> pa.Array:
+    """Return the bucket of each value, in 0..buckets - 1, null where it is missing.
+
+    The hash is that of `ropewalk.fingerprints` over the value's text in UTF-8, mixed, modulo `buckets`: it depends on
+    nothing else, so that a model finds its buckets again on any machine.
+    """
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    names = pc.dictionary_encode(as_names(values))
+    places = mixed(text_fingerprints(names.dictionary)) % np.uint64(buckets)
+    return pa.array(places.astype(np.int32), pa.int32()).take(names.indices)
+
+
+def _as_truth_names(values: pa.Array) -> pa.Array:
+    """Return numbers as truth values; text stays, so that "maybe" is a category that was not seen."""
+    if pa.types.is_string(values.type) or pa.types.is_boolean(values.type):
+        return values
+    return values.cast(pa.bool_())

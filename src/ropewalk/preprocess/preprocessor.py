@@ -1,7 +1,8 @@
 """The preprocessor: turns raw columns into the numbers that a network takes, the same in training and in serving."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ import pyarrow.compute as pc
 from ropewalk.artifacts import write_json
 from ropewalk.errors import ArtifactError, DataError
 from ropewalk.preprocess.columns import (
-    DATETIME,
-    IGNORED,
-    NUMERIC,
+    UNUSED,
     Column,
     Number,
     as_categories,
+    as_names,
     as_numbers,
-    parts,
+    bucket_of,
+    number_parts,
+    plain,
+    read_values,
 )
+from ropewalk.preprocess.config import CATEGORICAL, DATETIME, NUMERIC
+from ropewalk.preprocess.function import apply_function
 
 FILE = "preprocessor.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 UNKNOWN = 0
 """Code of a category that was not seen in training."""
@@ -41,11 +46,11 @@ class Encoded:
     """Rows as numbers. Shape suffixes: B rows, N numbers, C category columns."""
 
     numbers_BN: np.ndarray
-    """float32; (value - center) / scale, 0 where missing."""
+    """float32; scaled values, and the scaled `Number.fill` where they are missing."""
     missing_BN: np.ndarray
-    """float32; 1 where the number is missing, else 0."""
+    """float32; 1 where the number is missing and the model is to know, else 0."""
     codes_BC: np.ndarray
-    """int32; UNKNOWN, MISSING, or FIRST_CATEGORY + position in the vocabulary."""
+    """int32; UNKNOWN, MISSING, or FIRST_CATEGORY + position in the vocabulary or bucket."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +64,26 @@ class Preprocessor:
     classes: tuple[str, ...]
     """Class names in the order of their indices (binary: negative, positive); empty for regression."""
     columns: tuple[Column, ...]
-    """All columns but the target, in the table's order."""
+    """All columns but the target, in the table's order; with `function`, those that it returns."""
+    function: str = ""
+    """The user's own "module:function" that raw rows go through first; empty: none."""
+    inputs: tuple[tuple[str, str], ...] = ()
+    """With `function`: name and Arrow type of every raw column except the target. Empty without."""
 
     @property
     def used(self) -> list[Column]:
-        """The columns that are not ignored."""
-        return [column for column in self.columns if column.role != IGNORED]
+        """The columns that the model reads."""
+        return [column for column in self.columns if column.role not in UNUSED]
+
+    @property
+    def takes(self) -> list[Column]:
+        """The raw columns that `encode` needs: those that the model reads, or all inputs of the user's function."""
+        if not self.function:
+            return self.used
+        return [
+            Column(name=name, type=kind, role=_input_role(kind), reason="goes through the function", missing=0.0)
+            for name, kind in self.inputs
+        ]
 
     @property
     def numbers(self) -> list[Number]:
@@ -72,9 +91,27 @@ class Preprocessor:
         return [number for column in self.used for number in column.numbers]
 
     @property
-    def vocabularies(self) -> list[tuple[str | float, ...]]:
-        """The vocabularies, in the order of `Encoded.codes_BC`."""
-        return [column.vocabulary for column in self.used if column.vocabulary is not None]
+    def vocabularies(self) -> list[Sequence[str | float]]:
+        """The known categories, in the order of `Encoded.codes_BC`; of a hashed column the numbers of its buckets."""
+        found: list[Sequence[str | float]] = []
+        for column in self.used:
+            if column.vocabulary is not None:
+                found.append(column.vocabulary)
+            elif column.buckets is not None:
+                found.append(range(column.buckets))
+        return found
+
+    def prepare(self, table: pa.Table) -> pa.Table:
+        """Return raw rows as `columns` describes them: what the user's function makes of them, if there is one.
+
+        Raises:
+            ConfigError: The function cannot be found here.
+            DataError: It fails to return a row per row.
+        """
+        if not self.function:
+            return table
+        batches = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+        return pa.Table.from_batches([apply_function(self.function, batch) for batch in batches])
 
     def encode(self, table: pa.Table) -> Encoded:
         """Return the rows of `table`, which holds raw columns in any order, as numbers.
@@ -82,6 +119,7 @@ class Preprocessor:
         Raises:
             DataError: A column is missing or its values cannot be read as in training.
         """
+        table = self.prepare(table)
         absent = [column.name for column in self.used if column.name not in table.column_names]
         if absent:
             raise DataError(
@@ -90,13 +128,15 @@ class Preprocessor:
             )
         numbers, missing, codes = [], [], []
         for column in self.used:
-            values = self._read(column, table[column.name].combine_chunks())
-            for number, (_, part) in zip(column.numbers, parts(column.role, values), strict=True):
-                scaled = pc.divide(pc.subtract(part, number.center), number.scale).fill_null(0.0)
-                numbers.append(scaled.to_numpy(zero_copy_only=False).clip(-LARGEST, LARGEST))
-                missing.append(part.is_null().to_numpy(zero_copy_only=False))
-            if column.vocabulary is not None:
-                codes.append(_codes(values, column.vocabulary))
+            values = _read(column, table[column.name].combine_chunks())
+            found = number_parts(column.role, values, tuple(number.part for number in column.numbers))
+            for number, part in zip(column.numbers, found, strict=True):
+                fill = number.center if number.fill is None else number.fill
+                filled = part.fill_null(fill).to_numpy(zero_copy_only=False)
+                numbers.append(number.scaled(filled).clip(-LARGEST, LARGEST))
+                missing.append(part.is_null().to_numpy(zero_copy_only=False) & number.indicator)
+            if column.categories is not None:
+                codes.append(_codes(values, column))
         return Encoded(
             _stack(numbers, table.num_rows, np.float32),
             _stack(missing, table.num_rows, np.float32),
@@ -109,11 +149,20 @@ class Preprocessor:
         Raises:
             DataError: The target column is missing, has nulls, or holds a class that was not seen in training.
         """
+        table = self.prepare(table)
         if self.target not in table.column_names:
             raise DataError(
                 f"The target column {self.target!r} is missing; the table has: {', '.join(table.column_names)}."
             )
-        values = table[self.target].combine_chunks()
+        return self.read_target(table[self.target].combine_chunks())
+
+    def read_target(self, values: pa.Array) -> np.ndarray:
+        """Return the cells of the target column as `encode_target` does.
+
+        Raises:
+            DataError: There are nulls, or a class that was not seen in training.
+        """
+        values = plain(values)
         if values.null_count:
             raise DataError(
                 f"The target {self.target!r} is missing in {values.null_count:,} of {len(values):,} rows: "
@@ -132,20 +181,8 @@ class Preprocessor:
 
     def save(self, folder: Path) -> None:
         """Write `preprocessor.json` into `folder`."""
-        write_json(folder / FILE, {"format_version": FORMAT_VERSION, **asdict(self)})
-
-    def _read(self, column: Column, values: pa.Array) -> pa.Array:
-        try:
-            if column.role == NUMERIC:
-                return as_numbers(values)
-            if column.role == DATETIME:
-                return values.cast(pa.timestamp("us"), safe=False)
-            return values
-        except (DataError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise DataError(
-                f"Column {column.name!r} was {column.type} ({column.role}) in training, "
-                f"and cannot be read so now: {error}"
-            ) from error
+        columns = [{**vars(column), "numbers": [vars(number) for number in column.numbers]} for column in self.columns]
+        write_json(folder / FILE, {"format_version": FORMAT_VERSION, **vars(self), "columns": columns})
 
 
 def load_preprocessor(folder: Path) -> Preprocessor:
@@ -160,31 +197,58 @@ def load_preprocessor(folder: Path) -> Preprocessor:
         raise ArtifactError(
             f"{folder / FILE} has format {version}; this release reads {FORMAT_VERSION}. Run preprocessing again."
         )
-    columns = tuple(_column(entry) for entry in content.pop("columns"))
     return Preprocessor(
-        task=content["task"], target=content["target"], classes=tuple(content["classes"]), columns=columns
+        task=content["task"],
+        target=content["target"],
+        classes=tuple(content["classes"]),
+        columns=tuple(_column(entry) for entry in content["columns"]),
+        function=content["function"],
+        inputs=tuple((name, kind) for name, kind in content["inputs"]),
     )
 
 
 def class_names(target: pa.Array) -> pa.Array:
     """Return a classification target's values as class names: whole numbers without a decimal point."""
-    if pa.types.is_floating(target.type) and pc.all(pc.equal(pc.floor(target), target)).as_py():
-        target = target.cast(pa.int64())
-    return target.cast(pa.string())
+    return as_names(target)
 
 
 def _column(entry: dict[str, Any]) -> Column:
-    numbers = tuple(Number(**{**number, "edges": tuple(number["edges"])}) for number in entry.pop("numbers"))
+    numbers = tuple(
+        Number(**{**number, "edges": tuple(number["edges"]), "targets": tuple(number["targets"])})
+        for number in entry.pop("numbers")
+    )
     vocabulary = entry.pop("vocabulary")
     return Column(**entry, numbers=numbers, vocabulary=None if vocabulary is None else tuple(vocabulary))
 
 
-def _codes(values: pa.Array, vocabulary: tuple[str | float, ...]) -> np.ndarray:
-    known = pa.array(vocabulary)
-    values = as_numbers(values) if pa.types.is_floating(known.type) else as_categories(values)
-    positions = pc.index_in(values, value_set=known).fill_null(UNKNOWN - FIRST_CATEGORY)
-    codes = pc.add(positions, FIRST_CATEGORY)
-    return np.asarray(pc.if_else(values.is_null(), MISSING, codes).to_numpy(zero_copy_only=False))
+def _input_role(kind: str) -> str:
+    if kind in ("int64", "double"):
+        return NUMERIC
+    return DATETIME if kind.startswith("timestamp") else CATEGORICAL
+
+
+def _read(column: Column, values: pa.Array) -> pa.Array:
+    try:
+        return read_values(column.role, column.type, values)
+    except DataError as error:
+        raise DataError(
+            f"Column {column.name!r} was {column.type} ({column.role}) in training, and cannot be read so now: {error}"
+        ) from error
+
+
+def _codes(values: pa.Array, column: Column) -> np.ndarray:
+    if column.vocabulary is None:
+        assert column.buckets is not None
+        positions = bucket_of(values, column.buckets)
+        return _shifted(positions, positions.is_null())
+    known = pa.array(column.vocabulary)
+    values = as_categories(as_numbers(values) if pa.types.is_floating(known.type) else values)
+    return _shifted(pc.index_in(values, value_set=known), values.is_null())
+
+
+def _shifted(positions: pa.Array, missing: pa.Array) -> np.ndarray:
+    codes = pc.add(positions.fill_null(UNKNOWN - FIRST_CATEGORY), FIRST_CATEGORY)
+    return np.asarray(pc.if_else(missing, MISSING, codes).to_numpy(zero_copy_only=False))
 
 
 def _stack(columns: list[np.ndarray], rows: int, kind: type) -> np.ndarray:

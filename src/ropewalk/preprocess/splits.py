@@ -1,65 +1,148 @@
-"""Splits: which rows train, which choose the best epoch, and which the model never sees; and their files."""
+"""Splits as files: raw rows in Parquet, written and read in pieces, whatever their number."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ropewalk.artifacts import SPLIT, Manifest, read_artifact, write_artifact
-from ropewalk.errors import DataError
-from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.artifacts import SPLIT, Draft, Manifest, read_artifact, write_artifact
 
-NAMES = ("train", "validation", "test")
-
-
-def assign_by_time(times: pa.ChunkedArray, config: PreprocessConfig) -> np.ndarray:
-    """Return each row's index in NAMES, oldest rows first: training never sees what comes later.
-
-    Rows of one moment stay together, so shares are met up to the size of one moment.
-
-    Args:
-        times: Numbers, dates, timestamps or sortable text such as ISO 8601, without nulls.
-        config: The shares.
-    """
-    ranks: np.ndarray = pc.rank(times.combine_chunks(), sort_keys="ascending", tiebreaker="min").to_numpy() - 1
-    rows = len(ranks)
-    test_from = rows * (1 - config.test_fraction)
-    validation_from = rows * (1 - config.test_fraction - config.validation_fraction)
-    return (ranks >= validation_from).astype(np.int8) + (ranks >= test_from).astype(np.int8)
+ROW_GROUP = 65_536
+"""Most rows of a row group: what a reader has to hold at a time."""
+_PART_ROWS = 64 * ROW_GROUP
 
 
-def assign_by_hash(keys: pd.DataFrame, config: PreprocessConfig) -> np.ndarray:
-    """Return each row's index in NAMES by a hash of its values in `keys`, so that no row moves when rows are added."""
-    shares = pd.util.hash_pandas_object(keys, index=False).to_numpy() / 2.0**64
-    test_from = 1 - config.test_fraction
-    after_train, in_test = shares >= test_from - config.validation_fraction, shares >= test_from
-    return after_train.astype(np.int8) + in_test.astype(np.int8)
+class SplitWriter:
+    """Appends rows to a split's parts, `part-00000.parquet` and so on, of up to 4,194,304 rows each."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        """Write into `folder` rows of `schema`; text may come in dictionaries and is written as text."""
+        self._folder, self._schema = folder, schema
+        self._texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._in_part = self._parts = 0
+        self.rows = 0
+        """Rows that were added."""
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Append rows."""
+        if batch.num_rows:
+            self._waiting.append(batch)
+            self._waiting_rows += batch.num_rows
+            self.rows += batch.num_rows
+        while self._waiting_rows >= ROW_GROUP:
+            self._write(ROW_GROUP)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Let go of a part that is still open: its folder is about to be removed."""
+        if self._writer is not None:
+            self._writer.is_open = False
+            self._writer = None
+
+    def close(self) -> None:
+        """Write what waits and finish the last part; without any row, a part that has the columns only."""
+        if self._waiting_rows or not self._parts:
+            self._write(self._waiting_rows)
+        self._end_part()
+
+    def _write(self, rows: int) -> None:
+        arrays = [self._joined(field, rows) for field in self._schema]
+        self._drop(rows)
+        if self._writer is None:
+            self._writer = self._start_part()
+        self._writer.write_table(pa.table(arrays, schema=self._schema), row_group_size=ROW_GROUP)
+        self._in_part += rows
+        if self._in_part >= _PART_ROWS:
+            self._end_part()
+
+    def _joined(self, field: pa.Field, rows: int) -> pa.ChunkedArray:
+        chunks, left = [], rows
+        for batch in self._waiting:
+            chunks.append(batch.column(field.name).slice(0, left).cast(field.type))
+            left -= len(chunks[-1])
+            if left == 0:
+                break
+        return pa.chunked_array(chunks, field.type)
+
+    def _drop(self, rows: int) -> None:
+        self._waiting_rows -= rows
+        while rows:
+            first = self._waiting.pop(0)
+            if first.num_rows > rows:
+                self._waiting.insert(0, first.slice(rows))
+            rows -= min(rows, first.num_rows)
+
+    def _start_part(self) -> pq.ParquetWriter:
+        path = self._folder / f"part-{self._parts:05}.parquet"
+        self._parts += 1
+        self._in_part = 0
+        # Dictionaries pay for text; of numbers hardly any repeat, and trying costs more than writing them. Whoever
+        # reads a split reads all of it, so extents that let a reader skip rows are of no use.
+        return pq.ParquetWriter(
+            path, self._schema, compression="zstd", use_dictionary=self._texts, write_statistics=False
+        )
+
+    def _end_part(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
-def check_splits(assigned: np.ndarray, advice: str) -> None:
-    """Refuse an assignment that leaves one of the splits empty.
+@dataclass(frozen=True, kw_only=True)
+class SplitStream:
+    """A split that is read a batch at a time, as often as wanted."""
+
+    manifest: Manifest
+    parts: tuple[Path, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all parts."""
+        return int(self.manifest.facts["rows"])
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, a row group (up to 65,536 rows) at a time; `columns`: only those."""
+        for part in self.parts:
+            with pq.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    yield from file.iter_batches(batch_size=ROW_GROUP, row_groups=[group], columns=columns)
+
+
+def open_split(path: Path) -> SplitStream:
+    """Return a split as a stream of its rows, every byte verified.
 
     Raises:
-        DataError: Names the empty split; `advice` says what to change.
+        ArtifactError: It is missing, unfinished or altered.
     """
-    counts = np.bincount(assigned, minlength=len(NAMES))
-    empty = [name for name, count in zip(NAMES, counts, strict=True) if count == 0]
-    if empty:
-        raise DataError(f"No rows are left for {' and '.join(empty)} out of {len(assigned):,}: {advice}")
+    manifest = read_artifact(path, SPLIT)
+    return SplitStream(manifest=manifest, parts=tuple(path / name for name in sorted(manifest.files)))
+
+
+def read_split(path: Path) -> tuple[pa.Table, Manifest]:
+    """Return a split's rows, raw feature columns and target, and its manifest, every byte verified."""
+    split = open_split(path)
+    return pa.concat_tables([pq.read_table(part) for part in split.parts]), split.manifest
+
+
+def describe_split(draft: Draft, writer: SplitWriter, name: str, *, columns: int, target: str, task: str) -> None:
+    """Put what a person wants to know of the split `name` into its draft."""
+    draft.facts.update(split=name, rows=writer.rows, columns=columns, target=target, task=task)
 
 
 def write_split(path: Path, table: pa.Table, name: str, *, target: str, task: str, made_from: Manifest) -> Manifest:
     """Write `table` as the split `name` and return its manifest."""
     with write_artifact(path, SPLIT, [made_from]) as draft:
-        pq.write_table(table, draft.folder / "part-00000.parquet", compression="zstd")
-        draft.facts.update(split=name, rows=table.num_rows, columns=table.num_columns, target=target, task=task)
-    return read_artifact(path, SPLIT)
-
-
-def read_split(path: Path) -> tuple[pa.Table, Manifest]:
-    """Return a split's rows, raw feature columns and target, and its manifest, every byte verified."""
-    manifest = read_artifact(path, SPLIT)
-    return pa.concat_tables([pq.read_table(path / name) for name in sorted(manifest.files)]), manifest
+        with SplitWriter(draft.folder, table.schema) as writer:
+            for batch in table.to_batches():
+                writer.add(batch)
+            writer.close()
+        describe_split(draft, writer, name, columns=table.num_columns, target=target, task=task)
+    return draft.manifest

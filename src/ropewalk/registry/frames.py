@@ -22,7 +22,7 @@ def predict_frame(model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DataError: A column is missing, or holds values that cannot be read as in training.
     """
-    scores = model.predict(to_table(rows, model.preprocessor.used))
+    scores = model.predict(to_table(rows, model.preprocessor.takes))
     if model.task == "regression":
         return pd.DataFrame({"prediction": scores}, index=rows.index)
     chosen = np.asarray(model.classes, dtype=object)[scores.argmax(axis=1)]
@@ -50,12 +50,23 @@ def _to_array(values: pd.Series, column: Column) -> pa.Array:
     try:
         if column.role == DATETIME:
             times = pd.to_datetime(plain, utc=True, format="ISO8601").dt.tz_localize(None)
-            return pa.Array.from_pandas(times.astype("datetime64[us]"))
-        if column.role == NUMERIC or isinstance((column.vocabulary or ("",))[0], float):
+            moments = pa.Array.from_pandas(times.astype("datetime64[us]"))
+            return moments.cast(pa.timestamp("us", "UTC")) if "tz=" in column.type else moments
+        if column.type == "int64" and not column.numbers and column.vocabulary is None:
+            return pa.array([_whole(value) for value in plain], pa.int64())
+        if column.role == NUMERIC or column.type == "double" or isinstance((column.vocabulary or ("",))[0], float):
             return pa.Array.from_pandas(plain.astype("float64"))
-        return pa.array([_category(value, column) for value in plain], pa.string())
+        texts = pa.array([_category(value, column) for value in plain], pa.string())
+        is_input = column.type == "bool" and column.vocabulary is None
+        return texts.cast(pa.bool_()) if is_input else texts
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError(f"The column {column.name!r} must hold {column.type} or None: {error}") from error
+
+
+def _whole(value: Any) -> int | None:
+    if value is not None and value != int(value):
+        raise ValueError(f"{value} is no whole number")
+    return None if value is None else int(value)
 
 
 def _category(value: Any, column: Column) -> str | None:

@@ -13,6 +13,7 @@ from ropewalk.tracking import RUN_ID_TAG
 DIGEST_TAG = "ropewalk.model_digest"
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. /:]")
+_SYSTEM = "system/"
 _DATA_FACTS = ("source", "repository", "commit", "path", "revision", "hash")
 
 
@@ -36,10 +37,10 @@ def test_metrics(metrics: Mapping[str, float], baselines: Mapping[str, Mapping[s
 
 
 def training_steps(history: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
-    """Return the training history as `training.<name>` per epoch."""
+    """Return the training history as `training.<name>` per epoch; MLflow's `system/<name>` keep their names."""
     return {
         int(entry["epoch"]): {
-            _metric_name(f"training.{name}"): float(value)
+            _metric_name(name if name.startswith(_SYSTEM) else f"training.{name}"): float(value)
             for name, value in entry.items()
             if name != "epoch" and _is_number(value)
         }

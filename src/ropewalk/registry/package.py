@@ -21,8 +21,8 @@ from ropewalk.training.model import TrainedModel
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-REQUIREMENTS = ("mlflow", "torch", "pandas", "pyarrow", "numpy", "safetensors", "pydantic")
-"""What loading a registered model imports besides the library code that travels with it."""
+REQUIREMENTS = ("mlflow", "pandas", "pyarrow", "numpy", "pydantic")
+"""What loading any registered model imports besides the library code that travels with it."""
 
 _SERVED_MODEL = Path(__file__).with_name("served_model.py")
 _CARRIED = ("preprocess", "training", "registry")
@@ -43,7 +43,7 @@ def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_i
             python_model=_SERVED_MODEL,
             artifacts={"model": str(folder)},
             code_paths=[str(code)],
-            pip_requirements=requirements(),
+            pip_requirements=requirements(trained),
             signature=signature(trained, example),
             input_example=example,
             mlflow_model=Model(artifact_path="model", run_id=mlflow_run_id, model_id=model_id, model_uuid=model_id),
@@ -52,9 +52,13 @@ def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_i
         yield package
 
 
-def requirements() -> list[str]:
-    """Return the exact versions installed here; a local part such as "+cpu" is dropped, as no index has it."""
-    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in REQUIREMENTS]
+def requirements(trained: TrainedModel) -> list[str]:
+    """Return the exact versions installed here of what the model needs, those of its architecture included.
+
+    A local part such as "+cpu" is dropped, as no index has it.
+    """
+    names = (*REQUIREMENTS, *trained.requirements)
+    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
 
 
 def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
@@ -79,14 +83,14 @@ def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
 
 def input_example(trained: TrainedModel) -> pd.DataFrame:
     """Return one row of typical values: the median of a number, the most frequent category."""
-    typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.used}
+    typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.takes}
     return pd.DataFrame(typical).infer_objects()
 
 
 def _typical(column: Column) -> Any:
     if column.vocabulary:
         return column.vocabulary[0]
-    return column.numbers[0].center if column.role == NUMERIC else None
+    return column.numbers[0].center if column.role == NUMERIC and column.numbers else None
 
 
 def _library_code(folder: Path) -> Path:

@@ -4,22 +4,30 @@ import torch
 
 from ropewalk.errors import TrainingError
 from ropewalk.training.config import TrainingConfig
+from ropewalk.training.distributed import local_rank
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
     """Return the device that `config` asks for.
 
     Raises:
-        TrainingError: It asks for a GPU, and torch sees none.
+        TrainingError: It asks for a GPU, and torch sees none; or there are fewer GPUs than processes.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError(
             "device='cuda' was asked for, but torch sees no GPU here: give the step a GPU (an accelerator limit, and "
             "an image with a CUDA build of torch), or set training.device to 'auto' or 'cpu'."
         )
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+    if config.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    number = local_rank()
+    if number >= torch.cuda.device_count():
+        raise TrainingError(
+            f"Process {number} of this machine has no GPU of its own: torch sees {torch.cuda.device_count()}. Start "
+            "one process per GPU (torchrun --nproc-per-node)."
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def choose_precision(config: TrainingConfig, device: torch.device, task: str) -> torch.dtype:

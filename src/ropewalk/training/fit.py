@@ -1,42 +1,38 @@
-"""The training loop: batches are gathered where the table lives, and nothing is read back before an epoch ends.
+"""The training loop: batches are gathered where the table lives, and nothing is read back before it is due.
 
-Shape suffixes: B rows, N numbers, C category columns.
+What is due: a progress line or a checkpoint every few seconds, and the end of an epoch.
 """
 
 import copy
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
-from ropewalk.errors import TrainingError
-from ropewalk.preprocess.preprocessor import Encoded
-from ropewalk.progress import say
+from ropewalk.errors import StoppedError
+from ropewalk.training.averaging import Average
+from ropewalk.training.checkpoint import Checkpoints, Saved
 from ropewalk.training.config import TrainingConfig
-from ropewalk.training.metrics import SCORES, loss_function, validation_score
+from ropewalk.training.distributed import Group
+from ropewalk.training.failures import not_finite, not_finite_after
+from ropewalk.training.metrics import SCORES, loss_function, preference, validation_score
+from ropewalk.training.optimizer import AdamW
+from ropewalk.training.progress import Progress
+from ropewalk.training.rows import joined, score
+from ropewalk.training.schedule import batch_size_for, rate
+from ropewalk.training.step import ReplayedStep, Step
+from ropewalk.training.stopping import StopFlag, listening
+from ropewalk.training.system import SystemMonitor, gpu_words
+from ropewalk.training.tables import Table, batch_sizes, batches, steps_in
 
-SCORING_ROWS = 8192
-"""Rows per forward pass outside training: bounds memory, and large enough to keep a processor busy."""
-_AIM_STEPS = 2000
-_EPOCHS = (8, 200)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Encoded rows with their target, on the device that computes."""
-
-    inputs: tuple[Tensor, Tensor, Tensor]
-    """numbers_BN and missing_BN (float32) and codes_BC (int32)."""
-    target: Tensor
-    """Class index (int64), 0 or 1 (float32, binary), or scaled value (float32, regression); shape (rows,)."""
-
-    def __len__(self) -> int:
-        return len(self.target)
+_AGREE_EVERY = 16
+"""Steps after which processes agree on stopping and keeping; one process need not wait."""
 
 
 @dataclass(frozen=True)
@@ -48,167 +44,367 @@ class Fit:
     best_epoch: int
     """1 or more."""
     history: list[dict[str, Any]]
-    """Per epoch: epoch, train_loss, validation_loss, validation_<score>, learning_rate, rows_per_second, seconds."""
+    """Per epoch: epoch, train_loss, validation_loss, validation_<score>, learning_rate, rows_per_second, seconds, rows
+    (seen in it), and system/<figure> as MLflow names them."""
 
 
-def rows_on(device: torch.device, encoded: Encoded, target: Tensor) -> Rows:
-    """Return encoded rows and their target as tensors on `device`."""
-    arrays = (encoded.numbers_BN, encoded.missing_BN, encoded.codes_BC)
-    numbers_BN, missing_BN, codes_BC = (torch.from_numpy(array).to(device) for array in arrays)
-    return Rows((numbers_BN, missing_BN, codes_BC), target.to(device))
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is learned, from what, and by how many passes."""
 
-
-def batch_size_for(rows: int, config: TrainingConfig) -> int:
-    """Return the rows per step: as configured, or 1,024, less on small tables so that an epoch has 16 steps or more."""
-    return min(config.batch_size or max(16, min(1024, rows // 16)), rows)
-
-
-def epochs_for(rows: int, batch_size: int) -> int:
-    """Return how many epochs a table of this size calls for: about 2,000 steps in all, 8 to 200 epochs."""
-    least, most = _EPOCHS
-    return max(least, min(most, math.ceil(_AIM_STEPS * batch_size / rows)))
+    kind: str
+    """"binary", "multiclass" or "regression"."""
+    train: Table
+    """Rows to learn from."""
+    validation: Table
+    """Rows that choose the best epoch."""
+    epochs: int
+    """Most passes over `train`."""
+    seed: int
+    """Seed of the rows' order."""
+    scale: float
+    """The regression target's standard deviation, which turns losses into its own unit."""
+    precision: torch.dtype
+    """Type of matrix products."""
 
 
 def fit(
     network: nn.Module,
-    train: Rows,
-    validation: Rows,
+    task: Task,
     *,
-    task: str,
-    epochs: int,
-    scale: float,
-    precision: torch.dtype,
     config: TrainingConfig,
+    checkpoints: Checkpoints,
+    group: Group,
+    history: list[dict[str, Any]],
 ) -> Fit:
-    """Train `network` and return the parameters of its best epoch on `validation`.
+    """Train `network` and return the parameters of its best epoch on the validation rows.
 
-    AdamW (Loshchilov and Hutter, arXiv 1711.05101) with linear warm-up and cosine decay; what is scored and kept is
-    a moving average of the parameters over about the last epoch. The best epoch has the
-    best validation score (see SCORES), the lower loss where scores tie.
+    AdamW with linear warm-up and cosine decay; what is scored and kept is a moving average of the parameters over
+    about the last epoch. The best epoch has the best validation score (see SCORES), the lower loss where scores tie.
+    Training that was stopped goes on at its last checkpoint, and ends with the same parameters, bit by bit, on the
+    same kind of machine.
 
     Args:
-        network: Takes (numbers_BN, missing_BN, codes_BC); on the device of `train`.
-        train: Rows to learn from.
-        validation: Rows that choose the best epoch.
-        task: "binary", "multiclass" or "regression".
-        epochs: Most passes over `train`.
-        scale: The regression target's standard deviation, which turns losses into its own unit.
-        precision: Type of matrix products.
-        config: Optimiser settings, batch size and patience.
+        network: Takes (numbers_BN, missing_BN, codes_BC); on the device that computes.
+        task: What to learn.
+        config: Optimiser settings, batch size, patience and limits.
+        checkpoints: Where the state is kept meanwhile.
+        group: The processes that train together.
+        history: Filled epoch by epoch; what it holds when an error ends training is what had been reached.
 
     Raises:
-        TrainingError: The loss is no finite number.
+        TrainingError: The loss is no finite number, or another process has gone.
+        StoppedError: SIGTERM came; the state is kept, and the same call goes on.
     """
-    batch_size = batch_size_for(len(train), config)
-    steps = epochs * math.ceil(len(train) / batch_size)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
-    averaged = AveragedModel(network, avg_fn=_averaging(math.ceil(len(train) / batch_size)))
-    patience = config.patience or max(3, epochs // 4)
-    best_key, best_epoch, best_state = None, 0, network.state_dict()
-    history: list[dict[str, Any]] = []
-    started = time.monotonic()
-    for epoch in range(1, epochs + 1):
-        epoch_started = time.monotonic()
-        train_loss = _train_epoch(network, averaged, train, optimizer, schedule, batch_size, precision, task)
-        _check_finite(train_loss, epoch, config)
-        seconds = time.monotonic() - epoch_started
-        scored = score(averaged.module, validation)
-        loss_value = float(loss_function(scored, validation.target, task))
-        measure = validation_score(scored, validation.target, task, loss_value, scale)
-        history.append(
-            {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "validation_loss": loss_value,
-                f"validation_{SCORES[task]}": measure,
-                "learning_rate": optimizer.param_groups[0]["lr"],
-                "rows_per_second": len(train) / seconds,
-                "seconds": time.monotonic() - started,
-            }
-        )
-        key = (measure if task == "binary" else -measure, -loss_value)
-        if best_key is None or key > best_key:
-            best_key, best_epoch, best_state = key, epoch, copy.deepcopy(averaged.module.state_dict())
-        _report(history[-1], epochs, SCORES[task], best=best_epoch == epoch)
-        if epoch - best_epoch >= patience:
-            say(f"stopped: no better epoch than {best_epoch} in the last {patience}")
-            break
-    return Fit(best_state, best_epoch, history)
+    with listening() as stop:
+        return _Loop(network, task, config, checkpoints, group, history, stop).run()
 
 
-def _train_epoch(
-    network: nn.Module,
-    averaged: AveragedModel,
-    train: Rows,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    batch_size: int,
-    precision: torch.dtype,
-    task: str,
-) -> float:
-    """Pass once over all rows in a new order, and return the mean loss."""
-    device = train.target.device
-    network.train()
-    total = torch.zeros((), device=device)
-    for batch in torch.randperm(len(train), device=device).split(batch_size):
-        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
-            outputs = network(*(part[batch] for part in train.inputs))
-        loss = loss_function(outputs.float(), train.target[batch], task)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        averaged.update_parameters(network)
-        total += loss.detach() * len(batch)
-    return float(total) / len(train)
+@dataclass
+class _Position:
+    """Where training stands."""
+
+    epoch: int = 1
+    """The epoch at hand."""
+    step: int = 0
+    """Steps done in it."""
+    done: int = 0
+    """Steps done in all."""
+    seconds: float = 0.0
+    """Time that earlier attempts took, up to the checkpoint that this one began with."""
+    best_epoch: int = 0
+    best_key: list[float] = field(default_factory=list)
 
 
-def score(network: nn.Module, rows: Rows) -> Tensor:
-    """Return the outputs for all rows in float32, shape (rows, outputs)."""
-    network.eval()
-    with torch.inference_mode():
-        chunks = zip(*(part.split(SCORING_ROWS) for part in rows.inputs), strict=True)
-        return torch.cat([network(*chunk) for chunk in chunks])
+class _Loop:
+    """The state of one training and what happens to it."""
 
-
-def _averaging(steps: int) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Return the moving average of parameters over about `steps` steps, over fewer at the start.
-
-    Averages generalise better than the last step's parameters (Polyak and Juditsky 1992; Izmailov et al.,
-    arXiv 1803.05407), and differ less from seed to seed.
-    """
-
-    def average(averaged: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
-        decay = min(1 - 1 / steps, (1 + int(seen)) / (10 + int(seen)))
-        return torch.lerp(current, averaged, decay)
-
-    return average
-
-
-def _rate(step: int, steps: int, warmup: float) -> float:
-    """Return the share of the peak learning rate at `step`."""
-    warm = max(1, round(steps * warmup))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def _check_finite(loss: float, epoch: int, config: TrainingConfig) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"The training loss became {loss} in epoch {epoch}: lower training.learning_rate (now "
-            f"{config.learning_rate}), and look for extreme values in the validation report."
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        config: TrainingConfig,
+        checkpoints: Checkpoints,
+        group: Group,
+        history: list[dict[str, Any]],
+        stop: StopFlag,
+    ) -> None:
+        self._network, self._task, self._config = network, task, config
+        self._checkpoints, self._group, self._stop = checkpoints, group, stop
+        self._history = history
+        self._batch_size = batch_size_for(len(task.train), config)
+        self._steps = [steps_in(task.train, epoch, self._batch_size) for epoch in range(1, task.epochs + 1)]
+        self._optimizer = AdamW(network.parameters(), weight_decay=config.weight_decay)
+        self._device = self._optimizer.rate.device
+        self._average = Average(network, steps_per_epoch=self._steps[0])
+        self._losses = torch.zeros(max(self._steps), device=self._device)
+        self._step = self._choose_step()
+        self._best: dict[str, Tensor] = {}
+        self._at = _Position()
+        self._validation_labels: tuple[Tensor, Tensor | None] | None = None
+        self._monitor = SystemMonitor(self._device)
+        self._progress = Progress(
+            leads=group.leads,
+            epochs=task.epochs,
+            steps=self._steps,
+            score=SCORES[task.kind],
+            log_seconds=config.log_seconds,
         )
 
+    def run(self) -> Fit:
+        self._resume()
+        self._progress.start(self._at.done)
+        self._started = time.monotonic()
+        self._next_save = self._started + self._config.checkpoint_seconds
+        self._deadline = self._started + (self._config.max_seconds or math.inf) - self._at.seconds
+        late = False
+        while self._at.epoch <= self._task.epochs and not self._has_peaked() and not late:
+            late = not self._train()
+            self._score()
+        self._tell_end(late=late)
+        return Fit(self._best, self._at.best_epoch, self._history)
 
-def _report(entry: dict[str, Any], epochs: int, score_name: str, *, best: bool) -> None:
-    left = entry["seconds"] / entry["epoch"] * (epochs - entry["epoch"])
-    say(
-        f"epoch {entry['epoch']}/{epochs}  train loss {entry['train_loss']:.4f}  "
-        f"validation loss {entry['validation_loss']:.4f}  "
-        f"{score_name} {entry[f'validation_{score_name}']:.4f}{' (best)' if best else ''}  "
-        f"{entry['rows_per_second']:,.0f} rows/s  at most {left:.0f} s left"
-    )
+    def _choose_step(self) -> Step | ReplayedStep:
+        step = Step(
+            self._network,
+            self._optimizer,
+            task=self._task.kind,
+            precision=self._task.precision,
+            accumulate=self._config.accumulate,
+            clip=self._config.clip,
+            group=self._group,
+        )
+        if self._device.type != "cuda":
+            return step
+        state = [*self._network.state_dict().values(), *self._optimizer.tensors.values()]
+        return ReplayedStep(step, state=state, batch_size=self._batch_size, group=self._group)
+
+    def _train(self) -> bool:
+        """Take the steps of this epoch that are still to be taken; returns whether there is time for another epoch."""
+        self._network.train()
+        at = self._at
+        self._epoch_began, self._began_at = time.monotonic(), at.step
+        steps = sum(self._steps)
+        shards = batches(
+            self._task.train,
+            seed=self._task.seed,
+            epoch=at.epoch,
+            batch_size=self._batch_size,
+            first=at.step,
+            device=self._device,
+        )
+        with closing(shards):
+            for rows, batch in shards:
+                self._optimizer.rate.fill_(self._config.learning_rate * rate(at.done, steps, self._config.warmup))
+                loss = self._step(rows, self._group.share(batch), len(batch))
+                self._losses[at.step] = loss
+                at.step += 1
+                at.done += 1
+                self._average.update(at.done)
+                if not self._goes_on():
+                    return False
+        return True
+
+    def _goes_on(self) -> bool:
+        """Report, keep or stop where it is time to; returns whether there is time for another step."""
+        now = time.monotonic()
+        if now >= self._progress.next:
+            self._report_inside()
+        late = due = stopped = False
+        if self._group.world == 1 or self._at.done % _AGREE_EVERY == 0:
+            wishes = (self._stop.wanted, now >= self._next_save, now >= self._deadline)
+            stopped, due, late = self._group.any(wishes)
+        by_steps = self._config.checkpoint_steps is not None and self._at.done % self._config.checkpoint_steps == 0
+        if stopped or due or by_steps:
+            self._keep()
+        if stopped:
+            raise StoppedError(
+                f"Training was told to stop (SIGTERM) in epoch {self._at.epoch} of {self._task.epochs}. "
+                f"{self._checkpoints.last}: run the same step again, and it goes on from there."
+            )
+        return not late
+
+    def _score(self) -> None:
+        """End the epoch: score the averaged parameters, note the history, keep the best."""
+        at, task = self._at, self._task
+        train_loss, seen = self._train_loss()
+        rows_per_second = self._rows_per_second()
+        loss, measure = self._validate()
+        if not math.isfinite(loss):
+            raise not_finite_after(at.epoch, loss, config=self._config, checkpoint=self._checkpoints.last)
+        entry = {
+            "epoch": at.epoch,
+            "train_loss": train_loss,
+            "validation_loss": loss,
+            f"validation_{SCORES[task.kind]}": measure,
+            "learning_rate": float(self._optimizer.rate),
+            "rows": seen,
+            "rows_per_second": rows_per_second,
+            "seconds": self._elapsed(),
+            **self._monitor.sample(),
+        }
+        self._history.append(entry)
+        key = list(preference(task.kind, measure, loss))
+        better = not at.best_key or key > at.best_key
+        if better:
+            at.best_key, at.best_epoch = key, at.epoch
+            self._best = copy.deepcopy(self._average.network.state_dict())
+        self._progress.epoch(entry, done=at.done, best=better)
+        at.epoch += 1
+        at.step = 0
+
+    def _validate(self) -> tuple[float, float]:
+        """Return loss and score of the averaged parameters on the validation rows, as rank 0 finds them."""
+        task = self._task
+        self._average.copy_buffers()
+        outputs, labels = [], []
+        for rows in task.validation.in_order():
+            outputs.append(score(self._average.network, rows, task.kind))
+            if self._validation_labels is None:
+                labels.append((rows.target.clone(), None if rows.weight is None else rows.weight.clone()))
+        if self._validation_labels is None:
+            self._validation_labels = joined(labels)
+        scored, (target, weight) = torch.cat(outputs), self._validation_labels
+        loss = float(loss_function(scored, target, task.kind, weight))
+        measure = validation_score(scored, target, task.kind, loss, task.scale, weight)
+        agreed = json.loads(self._group.leaders(json.dumps([loss, measure]).encode()))
+        return float(agreed[0]), float(agreed[1])
+
+    def _train_loss(self) -> tuple[float, int]:
+        """Return the mean loss per row of this epoch's steps, and how many rows they saw."""
+        losses = self._read_losses()
+        counts = torch.tensor(self._counts()[: self._at.step], dtype=torch.float64)
+        return float(losses.double() @ counts / counts.sum()), int(counts.sum())
+
+    def _counts(self) -> list[int]:
+        return batch_sizes(self._task.train, epoch=self._at.epoch, batch_size=self._batch_size)
+
+    def _rows_per_second(self) -> float:
+        """Return the speed of this epoch in this attempt."""
+        rows = sum(self._counts()[self._began_at : self._at.step])
+        return rows / max(time.monotonic() - self._epoch_began, 1e-9)
+
+    def _read_losses(self) -> Tensor:
+        """Return the losses of this epoch's steps: the one wait for a GPU between two reports.
+
+        Raises:
+            TrainingError: One is no finite number; names the first.
+        """
+        losses = self._losses[: self._at.step].cpu()
+        strange = (~losses.isfinite()).nonzero()
+        if not len(strange):
+            return losses
+        step = int(strange[0])
+        again = batches(
+            self._task.train,
+            seed=self._task.seed,
+            epoch=self._at.epoch,
+            batch_size=self._batch_size,
+            first=step,
+            device=self._device,
+        )
+        with closing(again):
+            rows, batch = next(again)
+            raise not_finite(
+                float(losses[step]),
+                step=step + 1,
+                epoch=self._at.epoch,
+                rows=rows,
+                batch=batch,
+                config=self._config,
+                checkpoint=self._checkpoints.last,
+            )
+
+    def _report_inside(self) -> None:
+        losses = self._read_losses()
+        self._progress.inside(
+            self._at.epoch,
+            self._at.step,
+            done=self._at.done,
+            loss=float(losses.mean()),
+            rows_per_second=self._rows_per_second(),
+            gpu=gpu_words(self._monitor.sample()),
+        )
+
+    def _elapsed(self) -> float:
+        return self._at.seconds + time.monotonic() - self._started
+
+    def _has_peaked(self) -> bool:
+        patience = self._config.patience or max(3, self._task.epochs // 4)
+        return bool(self._history) and len(self._history) - self._at.best_epoch >= patience
+
+    def _tell_end(self, *, late: bool) -> None:
+        best = self._at.best_epoch
+        if late:
+            self._progress.tell(
+                f"stopped: training.max_seconds={self._config.max_seconds:g} have passed in epoch {self._at.epoch - 1} "
+                f"of {self._task.epochs}; the best so far, epoch {best}, is kept"
+            )
+        elif self._at.epoch <= self._task.epochs:
+            self._progress.tell(f"stopped: no better epoch than {best} in the last {len(self._history) - best}")
+
+    def _state(self) -> dict[str, Tensor]:
+        """Return every tensor that the next steps depend on, by name; these are the tensors themselves."""
+        return {
+            **{f"network.{name}": value for name, value in self._network.state_dict().items()},
+            **{f"average.{name}": value for name, value in self._average.network.state_dict().items()},
+            **{f"optimizer.{name}": value for name, value in self._optimizer.tensors.items()},
+            "losses": self._losses,
+        }
+
+    def _keep(self) -> None:
+        """Write a checkpoint; not of a state that has gone wrong."""
+        self._read_losses()
+        tensors = {name: _copied(value) for name, value in self._state().items()}
+        tensors.update(self._random_states())
+        facts = {**vars(self._at), "seconds": self._elapsed(), "history": self._history, "world": self._group.world}
+        best = {name: _copied(value) for name, value in self._best.items()}
+        self._checkpoints.save(
+            self._at.done, Saved(tensors=tensors, best=best, facts=facts), best_epoch=self._at.best_epoch
+        )
+        self._next_save = time.monotonic() + self._config.checkpoint_seconds
+
+    def _random_states(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self._device)
+        return {
+            f"random.{kind}.{rank}": state.clone()
+            for kind, own in states.items()
+            for rank, state in enumerate(self._group.collect(own))
+        }
+
+    def _resume(self) -> None:
+        """Take over the last checkpoint, if there is one."""
+        saved = self._checkpoints.load()
+        if saved is None:
+            return
+        with torch.no_grad():
+            for name, value in self._state().items():
+                value.copy_(saved.tensors[name])
+        self._best = {name: value.to(self._device) for name, value in saved.best.items()}
+        facts = dict(saved.facts)
+        self._history[:] = facts.pop("history")
+        self._restore_random_states(saved.tensors, world=facts.pop("world"))
+        self._at = _Position(**facts)
+        self._progress.tell(
+            f"going on from the checkpoint at step {self._at.step:,} of epoch {self._at.epoch}/{self._task.epochs}"
+        )
+
+    def _restore_random_states(self, tensors: dict[str, Tensor], *, world: int) -> None:
+        if world != self._group.world:
+            self._progress.tell(f"the checkpoint is of {world} processes, these are {self._group.world}: new dropout")
+        rank = self._group.rank
+        if f"random.cpu.{rank}" in tensors:
+            torch.set_rng_state(tensors[f"random.cpu.{rank}"])
+        if f"random.cuda.{rank}" in tensors and self._device.type == "cuda":
+            torch.cuda.set_rng_state(tensors[f"random.cuda.{rank}"], self._device)
+
+
+def process_seed(seed: int, rank: int) -> int:
+    """Return the seed of a process's dropout: the processes must not leave out the same units."""
+    return seed if rank == 0 else int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().clone().contiguous()

@@ -1,22 +1,55 @@
 """Train a model on preprocessed splits."""
 
+import hashlib
+import json
+import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
+from ropewalk import __version__
 from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
 from ropewalk.errors import ConfigError
-from ropewalk.preprocess.preprocessor import load_preprocessor
-from ropewalk.preprocess.splits import read_split
+from ropewalk.preprocess.preprocessor import Preprocessor, load_preprocessor
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
-from ropewalk.training.config import TrainingConfig
+from ropewalk.training.architectures import build_network
+from ropewalk.training.architectures.own import own_code
+from ropewalk.training.checkpoint import FORMAT_VERSION, Checkpoints
+from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
-from ropewalk.training.fit import batch_size_for, epochs_for, fit, rows_on
+from ropewalk.training.distributed import Group, process_group
+from ropewalk.training.failures import memory_errors
+from ropewalk.training.fit import Fit, Task, fit, process_seed
+from ropewalk.training.keep_curves import keeping_curves
+from ropewalk.training.labels import Labels
+from ropewalk.training.memory import table_bytes
 from ropewalk.training.metrics import SCORES
-from ropewalk.training.model import ARCHITECTURE, save_model
-from ropewalk.training.network import TabularNetwork
+from ropewalk.training.model import save_model
+from ropewalk.training.networks import TrainedNetwork
+from ropewalk.training.parts import Parts
+from ropewalk.training.schedule import batch_size_for, epochs_for
+from ropewalk.training.store import open_store
+from ropewalk.training.tables import StreamedTable, Table, load_table
+from ropewalk.training.weights import check_weights
+
+CHECKPOINTS = "ROPEWALK_CHECKPOINTS"
+"""Variable that names the folder or URI for checkpoints where the settings name none."""
+
+_WITHOUT_EFFECT = {
+    "checkpoint",
+    "checkpoint_seconds",
+    "checkpoint_steps",
+    "log_seconds",
+    "max_seconds",
+    "device",
+}
+"""Settings that leave the parameters after a number of steps as they are."""
+_VALIDATION_SHARE = 0.25
+"""Share of a table's memory that validation rows may take where the training rows are streamed."""
 
 
 def train(
@@ -25,89 +58,213 @@ def train(
     validation: Path,
     preprocessor: Path,
     model: Path,
+    curves: Path | None = None,
     epochs: int = 0,
     seed: int = 0,
     config: TrainingConfig = TrainingConfig(),
 ) -> Manifest:
-    """Fit the network to the training split and write the model of its best epoch; returns its manifest.
+    """Fit a model to the training split and write it as it was in its best epoch; returns its manifest.
+
+    Checkpoints are kept meanwhile, so that the same call goes on where one was stopped or killed. Started by torchrun,
+    several processes train one model.
 
     Args:
         train: Split to learn from.
         validation: Split that chooses the best epoch.
         preprocessor: Preprocessor artifact, learned from the same training split.
         model: Where to write the model.
-        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200).
+        curves: Where to write a page with the training curves; absent: none.
+        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200). For
+            gradient boosting: most rounds; 0: 1,000.
         seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
-        config: Network and optimiser settings.
+        config: Architecture, its settings, and the optimiser's.
 
     Raises:
-        ConfigError: `epochs` is negative.
-        TrainingError: There is no GPU where one was asked for, or the loss is no finite number.
+        ConfigError: `epochs` is negative, the user's own architecture cannot be built, a library is missing, or
+            weights do not fit the target.
+        TrainingError: There is no GPU where one was asked for, memory is too small, or the loss is no finite number.
+        StoppedError: SIGTERM came; the state is kept, and the same call goes on.
         ArtifactError: An input is unfinished or altered.
     """
     skip_last_collection()
     if epochs < 0:
         raise ConfigError(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
-    device = choose_device(config)
-    learned, learned_manifest = load_preprocessor(preprocessor), read_artifact(preprocessor, PREPROCESSOR)
-    train_table, train_manifest = read_split(train)
-    validation_table, validation_manifest = read_split(validation)
-    precision = choose_precision(config, device, learned.task)
-    torch.manual_seed(seed)
-    target, validation_target = learned.encode_target(train_table), learned.encode_target(validation_table)
-    center, scale = (float(target.mean()), float(target.std()) or 1.0) if learned.task == "regression" else (0.0, 1.0)
-    train_rows = rows_on(device, learned.encode(train_table), _as_tensor(target, center, scale, learned.task))
-    validation_rows = rows_on(
-        device, learned.encode(validation_table), _as_tensor(validation_target, center, scale, learned.task)
-    )
-    network = TabularNetwork(learned, config).to(device)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    batch_size = batch_size_for(len(train_rows), config)
-    epochs = epochs or epochs_for(len(train_rows), batch_size)
-    say(
-        f"{learned.task} on {len(train_rows):,} rows, {len(learned.used)} columns; {parameters:,} parameters; "
-        f"at most {epochs} epochs of "
-        f"{batch_size:,}-row steps on {device.type} in {str(precision).removeprefix('torch.')}"
-    )
-    fitted = fit(
-        network,
-        train_rows,
-        validation_rows,
-        task=learned.task,
-        epochs=epochs,
-        scale=scale,
-        precision=precision,
-        config=config,
-    )
-    best = fitted.history[fitted.best_epoch - 1]
-    with write_artifact(model, MODEL, [learned_manifest, train_manifest, validation_manifest]) as draft:
-        save_model(
-            draft.folder,
-            preprocessor=learned,
-            state=fitted.state,
-            center=center,
-            scale=scale,
-            history=fitted.history,
+    if config.architecture == GBDT:
+        # Imported late: networks need no XGBoost.
+        from ropewalk.training.gbdt import train_gbdt
+
+        return train_gbdt(
+            train,
+            validation=validation,
+            preprocessor=preprocessor,
+            model=model,
+            curves=curves,
+            epochs=epochs,
+            seed=seed,
             config=config,
         )
-        draft.facts.update(
-            task=learned.task,
-            target=learned.target,
-            architecture=ARCHITECTURE,
-            parameters=parameters,
-            epochs=len(fitted.history),
-            best_epoch=fitted.best_epoch,
-            seed=seed,
-            rows=len(train_rows),
-            device=device.type,
-            precision=str(precision).removeprefix("torch."),
-            seconds=round(fitted.history[-1]["seconds"], 1),
-            **{name: best[name] for name in ("train_loss", "validation_loss", f"validation_{SCORES[learned.task]}")},
+    device = choose_device(config)
+    learned, learned_manifest = load_preprocessor(preprocessor), read_artifact(preprocessor, PREPROCESSOR)
+    check_weights(learned, config)
+    parts = Parts(train, learned), Parts(validation, learned)
+    made_from = [learned_manifest, *(each.manifest for each in parts)]
+    with process_group(device) as group, memory_errors(config):
+        run = _Run(parts, learned, device=device, group=group, epochs=epochs, seed=seed, config=config)
+        checkpoints = Checkpoints(
+            open_store(_place(config, model, run.fingerprint)), fingerprint=run.fingerprint, group=group
         )
-    return read_artifact(model, MODEL)
+        history: list[dict[str, Any]] = []
+        page = curves if group.leads else None
+        with keeping_curves(page, history, target=learned.target, task=learned.task):
+            fitted = fit(run.network, run.task, config=config, checkpoints=checkpoints, group=group, history=history)
+        manifest = _shared(group, run.write(model, fitted, made_from) if group.leads else None)
+        checkpoints.remove()
+    return manifest
 
 
-def _as_tensor(target: np.ndarray, center: float, scale: float, task: str) -> torch.Tensor:
-    if task == "multiclass":
-        return torch.from_numpy(target)
-    return torch.from_numpy((target - center) / scale).float()
+class _Run:
+    """What is trained, on what, and how; said in one line."""
+
+    def __init__(
+        self,
+        parts: tuple[Parts, Parts],
+        learned: Preprocessor,
+        *,
+        device: torch.device,
+        group: Group,
+        epochs: int,
+        seed: int,
+        config: TrainingConfig,
+    ) -> None:
+        self._learned, self._device, self._seed, self._config = learned, device, seed, config
+        rows = len(parts[0])
+        precision = choose_precision(config, device, learned.task)
+        batch_size = batch_size_for(rows, config)
+        epochs = epochs or epochs_for(rows, batch_size)
+        torch.manual_seed(seed)
+        self.network: nn.Module = build_network(learned, config).to(device)
+        self.fingerprint = _fingerprint(
+            parts, learned, self.network, epochs=epochs, seed=seed, precision=precision, config=config
+        )
+        self._parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        torch.manual_seed(process_seed(seed, group.rank))
+        training = parts[0].learn_labels(config)
+        self._scaling = training.scaling
+        labels = training, parts[1].validation_labels(training, config)
+        tables = _tables(parts, labels, device=device, group=group, seed=seed, config=config)
+        self.task = Task(
+            kind=learned.task,
+            train=tables[0],
+            validation=tables[1],
+            epochs=epochs,
+            seed=seed,
+            scale=training.scaling.scale,
+            precision=precision,
+        )
+        if group.leads:
+            streamed = isinstance(tables[0], StreamedTable)
+            say(
+                f"{learned.task} on {rows:,} rows, {len(learned.used)} columns; {self._parameters:,} parameters; "
+                f"at most {epochs} epochs of "
+                f"{batch_size:,}-row steps on {_where(device, group)} in {str(precision).removeprefix('torch.')}"
+                f"{'; rows are streamed' if streamed else ''}"
+            )
+
+    def write(self, model: Path, fitted: Fit, made_from: list[Manifest]) -> Manifest:
+        """Write the model artifact and return its manifest."""
+        best = fitted.history[fitted.best_epoch - 1]
+        task = self.task
+        self.network.load_state_dict(fitted.state)
+        with write_artifact(model, MODEL, made_from) as draft:
+            save_model(
+                draft.folder,
+                preprocessor=self._learned,
+                learned=TrainedNetwork(self.network, task.kind),
+                center=self._scaling.center,
+                scale=self._scaling.scale,
+                history=fitted.history,
+                config=self._config,
+            )
+            draft.facts.update(
+                task=task.kind,
+                target=self._learned.target,
+                architecture=self._config.architecture,
+                parameters=self._parameters,
+                epochs=len(fitted.history),
+                best_epoch=fitted.best_epoch,
+                seed=self._seed,
+                rows=len(task.train),
+                device=self._device.type,
+                precision=str(task.precision).removeprefix("torch."),
+                seconds=round(fitted.history[-1]["seconds"], 1),
+                **{name: best[name] for name in ("train_loss", "validation_loss", f"validation_{SCORES[task.kind]}")},
+            )
+        return read_artifact(model, MODEL)
+
+
+def _shared(group: Group, manifest: Manifest | None) -> Manifest:
+    """Return rank 0's manifest in every process: the others may be on machines that do not see its disk."""
+    content = b"" if manifest is None else json.dumps(vars(manifest)).encode()
+    return Manifest(**json.loads(group.leaders(content)))
+
+
+def _tables(
+    parts: tuple[Parts, Parts],
+    labels: tuple[Labels, Labels],
+    *,
+    device: torch.device,
+    group: Group,
+    seed: int,
+    config: TrainingConfig,
+) -> tuple[Table, Table]:
+    """Return the training and validation rows on the device where both fit, and streamed where they do not."""
+    room = table_bytes(config, device)
+    needed = [len(each) * each.bytes_per_row for each in parts]
+    fits = [sum(needed) <= room, needed[1] <= room * (1 if sum(needed) <= room else _VALIDATION_SHARE)]
+    agreed = json.loads(group.leaders(json.dumps(fits).encode()))
+    training, validation = (
+        load_table(each, own, device)
+        if whole
+        else StreamedTable(each, own, device=device, seed=seed, shuffle_rows=config.shuffle_rows)
+        for each, own, whole in zip(parts, labels, agreed, strict=True)
+    )
+    return training, validation
+
+
+def _fingerprint(
+    parts: tuple[Parts, Parts],
+    learned: Preprocessor,
+    network: nn.Module,
+    *,
+    epochs: int,
+    seed: int,
+    precision: torch.dtype,
+    config: TrainingConfig,
+) -> str:
+    """Return a name for what is trained, on what, and how: another attempt at the same has the same name."""
+    settings = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
+    inputs = {
+        "ropewalk": __version__,
+        "format": FORMAT_VERSION,
+        "splits": [each.manifest.digest for each in parts],
+        "preprocessor": asdict(learned),
+        "network": {name: list(value.shape) for name, value in network.state_dict().items()},
+        "epochs": epochs,
+        "seed": seed,
+        "precision": str(precision),
+        "config": settings,
+        "code": own_code(config.architecture),
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _place(config: TrainingConfig, model: Path, fingerprint: str) -> str:
+    """Return the checkpoints' folder: under the configured one, under the environment's, or beside the model."""
+    durable = config.checkpoint or os.environ.get(CHECKPOINTS, "")
+    if durable:
+        return f"{durable.rstrip('/')}/{fingerprint[:16]}"
+    return str(model.with_name(f"{model.name}.checkpoint-{fingerprint[:16]}"))
+
+
+def _where(device: torch.device, group: Group) -> str:
+    return device.type if group.world == 1 else f"{group.world} x {device.type}"

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ropewalk.fingerprints import FingerprintSet
 from ropewalk.validation.findings import Finding, rows, warning
-from ropewalk.validation.fingerprints import FingerprintSet
 from ropewalk.validation.profile import Profile
 from ropewalk.validation.target import BINARY, REGRESSION
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from ropewalk.data.tables import TableStream
+from ropewalk.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.chunk import Chunk, is_number
-from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
 
 
 class Repeats:

@@ -8,8 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ropewalk.data.tables import TableStream
+from ropewalk.fingerprints import FingerprintSet
 from ropewalk.validation.chunk import Chunk, is_simple
-from ropewalk.validation.fingerprints import FingerprintSet
 from ropewalk.validation.profile import Profile, Profiler
 from ropewalk.validation.repeats import Repeats
 from ropewalk.validation.rules import Broken, Ledger, Rule

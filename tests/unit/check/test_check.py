@@ -28,6 +28,8 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
         ({"config": {"training": {"droput": 0.1}}}, r"training\.droput: .* Did you mean 'dropout'\?"),
         ({"config": {"preprocess": {"test_fraction": 2}}}, r"preprocess\.test_fraction=2"),
         ({"config": {"evaluation": {"minimum": {"auc": 0.5}}}}, "evaluation"),
+        ({"config": {"training": {"architecture": "gbtd"}}}, "Did you mean 'gbdt'"),
+        ({"config": {"training": {"weight_column": "w"}}}, r"weight_column='w': name it in preprocess\.ignore too"),
         ({"config": {}, "task": "binry"}, "Did you mean 'binary'"),
         ({"config": {}, "epochs": -1}, "epochs=-1"),
         ({"config": {}, "push_to": "/data/o'hara.git"}, "push_to=.* holds a quotation mark"),
@@ -37,6 +39,11 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
 def test_a_wrong_setting_is_refused_by_name(arguments: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check(**arguments)
+
+
+def test_a_weight_column_that_is_ignored_as_a_feature_passes() -> None:
+    config = {"training": {"weight_column": "w"}, "preprocess": {"ignore": ["w"]}}
+    assert check(config)["training"] == {"weight_column": "w"}
 
 
 def test_a_url_with_credentials_is_refused_without_repeating_them() -> None:

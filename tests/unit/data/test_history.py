@@ -156,4 +156,4 @@ def test_a_comparison_of_folders_tells_each_file(hub: Path, tmp_path: Path) -> N
     ]
     assert found.same_files == 1
     assert found.table is None
-    assert "no CSV or Parquet" in found.no_table
+    assert "no CSV, JSON lines or Parquet" in found.no_table

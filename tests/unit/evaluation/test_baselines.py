@@ -8,8 +8,9 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ropewalk.evaluation.baselines import gradient_boosting, trivial
-from ropewalk.preprocess.columns import Column, learn_columns
+from ropewalk.preprocess.columns import Column
 from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.preprocess.learning import learn_columns
 
 RANDOM = np.random.default_rng(11)
 

@@ -8,7 +8,7 @@ from kfp import compiler, dsl, kubernetes
 
 from ropewalk.errors import ConfigError
 from ropewalk.launch.compile import compile_everything
-from ropewalk.launch.profiles import Profile, SecretVariable, Volume, apply_profile, read_profile
+from ropewalk.launch.profiles import Profile, SecretVariable, Variable, Volume, apply_profile, read_profile
 from ropewalk.launch.specification import read_specification
 
 ROOT = Path(__file__).parents[3]
@@ -70,6 +70,32 @@ def test_the_example_gives_each_step_of_each_pipeline_what_it_says() -> None:
     )
 
 
+def test_variables_and_a_train_job_reach_the_step_that_trains() -> None:
+    job = {"nodes": 2, "gpus": 8, "memory": "64Gi"}
+    variable = Variable(env="ROPEWALK_CHECKPOINTS", value="s3://b/c", steps=("train-model",))
+    profile = Profile(variables=(variable,), train_job=job)
+    plain_ones, given = ({one.path: one for one in compile_everything(each)} for each in (Profile(), profile))
+    training = yaml.safe_load(given[Path("training.yaml")].text)
+    executors = training["deploymentSpec"]["executors"]
+    with_variables = {name: one["container"]["env"] for name, one in executors.items() if "env" in one["container"]}
+    assert with_variables == {"exec-train-model": [{"name": "ROPEWALK_CHECKPOINTS", "value": "s3://b/c"}]}
+    tasks = {
+        name: task
+        for component in training["components"].values()
+        for name, task in component.get("dag", {}).get("tasks", {}).items()
+    }
+    wired = [name for name, task in tasks.items() if "cluster" in task.get("inputs", {}).get("parameters", {})]
+    assert wired == ["train-model"]
+    assert tasks["train-model"]["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"] == job
+    before = yaml.safe_load(plain_ones[Path("training.yaml")].text)
+    del tasks["train-model"]["inputs"]["parameters"]["cluster"], executors["exec-train-model"]["container"]["env"]
+    assert training == before
+    header = "# PIPELINE DEFINITION"
+    assert given[Path("training.yaml")].text.startswith(header) == plain_ones[Path("training.yaml")].text.startswith(
+        header
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -77,6 +103,9 @@ def test_the_example_gives_each_step_of_each_pipeline_what_it_says() -> None:
         ("secrets: [{env: A-B, secret: s, key: k}]", "need the name of an environment variable"),
         ("secrts: []", "Did you mean 'secrets'"),
         ("volumes: [{claim: c, path: cache}]", "need an absolute path"),
+        ("train_job: {nodes: 0}", r"train_job\.nodes=0"),
+        ("train_job: {gpu: 1}", r"train_job\.gpu: .*Did you mean 'gpus'"),
+        ("variables: [{env: 1x, value: y}]", "need the name of an environment variable"),
         ("- a", "holds no settings"),
         ("a: [", "cannot be read"),
     ],

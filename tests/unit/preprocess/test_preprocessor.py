@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from ropewalk.errors import ArtifactError, DataError
-from ropewalk.preprocess.columns import learn_columns
 from ropewalk.preprocess.config import PreprocessConfig
+from ropewalk.preprocess.learning import learn_columns
 from ropewalk.preprocess.preprocessor import MISSING, UNKNOWN, Preprocessor, load_preprocessor
 
 TRAIN = pa.table(

@@ -38,3 +38,10 @@ def test_the_description_tells_metrics_and_the_source_of_the_data(make_model: Ca
     text = lineage.description(model, {"roc_auc": 0.91}, {"verdict": "promote", "reason": "Good."}, run_name="first")
     assert "| roc_auc | 0.91 |" in text
     assert "git@example.org:houses.git" in text
+
+
+def test_the_history_of_the_machine_keeps_the_names_of_mlflows_system_metrics() -> None:
+    history = [{"epoch": 2, "train_loss": 0.5, "system/cpu_utilization_percentage": 90.0}]
+    assert lineage.training_steps(history) == {
+        2: {"training.train_loss": 0.5, "system/cpu_utilization_percentage": 90.0}
+    }

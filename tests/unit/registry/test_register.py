@@ -1,17 +1,27 @@
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
+from ropewalk.evaluation.catalog import headline
+from ropewalk.evaluation.config import EvaluationConfig
+from ropewalk.evaluation.evaluate import evaluate
+from ropewalk.preprocess.splits import read_split
+from ropewalk.registry.frames import predict_frame
 from ropewalk.registry.register import Registered, register
 from ropewalk.tracking import connect
+from ropewalk.training.model import load_model
 
 
 @pytest.fixture
@@ -224,35 +234,13 @@ print(json.dumps({"library": ropewalk.__file__, "scores": scores.to_dict("list")
 """
 
 
-@pytest.mark.parametrize("task", ["binary", "regression"])
-def test_a_registered_model_works_where_ropewalk_is_not_installed_and_pickle_is_forbidden(
-    task: str,
-    store: str,
-    tmp_path: Path,
-    make_model: Callable[..., Path],
-    make_evaluation: Callable[..., Path],
-    report: Path,
-    raw_rows,
-) -> None:
-    import json
-
-    import numpy as np
-
-    from ropewalk.registry.frames import predict_frame
-    from ropewalk.training.model import load_model
-
-    model = make_model(task=task)
-    done = register(model, make_evaluation(model), report, name="houses", run_id="r1")
-    raw_rows.loc[0, "colour"] = "mauve"
-    raw_rows.loc[1, ["size", "garden", "built"]] = None
-    raw_rows["built"] = raw_rows["built"].dt.strftime("%Y-%m-%dT%H:%M:%S")
-    expected = predict_frame(load_model(model), raw_rows)
-    (tmp_path / "rows.json").write_text(raw_rows.to_json(orient="split"), encoding="utf-8")
-    shutil.rmtree(model)
+def loaded_alone(done: Registered, rows: pd.DataFrame, *, folder: Path, store: str) -> dict[str, list]:
+    """Scores of a registered model in a process where Ropewalk is not installed and pickle is forbidden."""
+    (folder / "rows.json").write_text(rows.to_json(orient="split"), encoding="utf-8")
     # -S leaves out the .pth files by which a checkout is installed, so `ropewalk` can only come from the model.
     found = subprocess.run(
-        [sys.executable, "-S", "-c", LOADED_ALONE, done.model_uri, str(tmp_path / "rows.json")],
-        cwd=tmp_path,
+        [sys.executable, "-S", "-c", LOADED_ALONE, done.model_uri, str(folder / "rows.json")],
+        cwd=folder,
         env={
             **os.environ,
             "PYTHONPATH": str(Path(np.__file__).parents[1]),
@@ -265,11 +253,62 @@ def test_a_registered_model_works_where_ropewalk_is_not_installed_and_pickle_is_
     )
     assert found.returncode == 0, found.stderr
     told = json.loads(found.stdout.splitlines()[-1])
-    assert told["library"].startswith(str(tmp_path / "home" / "mlartifacts"))
-    assert list(told["scores"]) == list(expected.columns)
+    assert told["library"].startswith(str(folder / "home" / "mlartifacts"))
+    return told["scores"]
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_registered_model_works_where_ropewalk_is_not_installed_and_pickle_is_forbidden(
+    task: str,
+    store: str,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+    report: Path,
+    raw_rows: pd.DataFrame,
+) -> None:
+    model = make_model(task=task)
+    done = register(model, make_evaluation(model), report, name="houses", run_id="r1")
+    raw_rows.loc[0, "colour"] = "mauve"
+    raw_rows.loc[1, ["size", "garden", "built"]] = None
+    raw_rows["built"] = raw_rows["built"].dt.strftime("%Y-%m-%dT%H:%M:%S")
+    expected = predict_frame(load_model(model), raw_rows)
+    shutil.rmtree(model)
+    scores = loaded_alone(done, raw_rows, folder=tmp_path, store=store)
+    assert list(scores) == list(expected.columns)
     for name in expected.columns.drop("prediction") if task == "binary" else ["prediction"]:
-        np.testing.assert_allclose(told["scores"][name], expected[name], atol=1e-6, rtol=0)
-    assert task == "regression" or told["scores"]["prediction"] == expected["prediction"].tolist()
+        np.testing.assert_allclose(scores[name], expected[name], atol=1e-6, rtol=0)
+    assert task == "regression" or scores["prediction"] == expected["prediction"].tolist()
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_boosted_trees_are_evaluated_registered_and_served_like_a_network(
+    task: str, store: str, tmp_path: Path, fitted: Callable[..., Path]
+) -> None:
+    folder = fitted(task, "gbdt")
+    judged = evaluate(
+        folder / "model",
+        train=folder / "train",
+        test=folder / "test",
+        evaluation=tmp_path / "evaluation",
+        report=tmp_path / "report.html",
+        config=EvaluationConfig(confidence_resamples=100),
+    )
+    assert "gbdt" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    done = register(folder / "model", tmp_path / "evaluation", tmp_path / "report.html", name="trees", run_id=task)
+    run = connect(store).get_run(done.mlflow_run_id)
+    assert run.data.params["training.architecture"] == "gbdt"
+    assert run.data.metrics[headline(task).name] == judged.metrics[headline(task).name]
+    source = Path(connect(store).get_model_version("trees", done.version).source.removeprefix("file://"))
+    pins = (source / "requirements.txt").read_text(encoding="utf-8")
+    assert f"xgboost-cpu=={metadata.version('xgboost-cpu')}" in pins
+    assert "torch" not in pins
+    rows = read_split(folder / "test")[0].to_pandas()
+    rows["measured"] = rows["measured"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    expected = predict_frame(load_model(folder / "model"), rows)
+    scores = loaded_alone(done, rows, folder=tmp_path, store=store)
+    last = expected.columns[-1]
+    np.testing.assert_allclose(scores[last], expected[last], rtol=1e-6)
 
 
 def test_the_logged_model_holds_no_pickle_and_pins_what_it_needs(store: str, subject: tuple[Path, Path, Path]) -> None:
@@ -281,12 +320,12 @@ def test_the_logged_model_holds_no_pickle_and_pins_what_it_needs(store: str, sub
     pins = (folder / "requirements.txt").read_text(encoding="utf-8").split()
     assert [pin.split("==")[0] for pin in pins] == [
         "mlflow",
-        "torch",
         "pandas",
         "pyarrow",
         "numpy",
-        "safetensors",
         "pydantic",
+        "torch",
+        "safetensors",
     ]
     assert not [pin for pin in pins if "+" in pin]
     info = mlflow.models.Model.load(folder)

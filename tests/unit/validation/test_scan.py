@@ -14,10 +14,10 @@ from ropewalk.artifacts import RAW_DATA, write_artifact
 from ropewalk.data import csv_files, tables
 from ropewalk.data.tables import open_table, read_table
 from ropewalk.errors import DataError
+from ropewalk.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.chunk import Chunk
 from ropewalk.validation.config import ValidationConfig
 from ropewalk.validation.counts import Counts
-from ropewalk.validation.fingerprints import FingerprintSet, row_fingerprints
 from ropewalk.validation.rules import rules_of_settings
 from ropewalk.validation.scan import check_rules, scan_table, spread_rows
 

@@ -1,12 +1,12 @@
 """64-bit fingerprints of cells and rows, and a set of them that finds repeats in bounded memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-
-from ropewalk.validation.chunk import Chunk
 
 Fingerprints = NDArray[np.uint64]
 
@@ -15,46 +15,86 @@ _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 _HALF = np.uint64(32)
 _MISSING = np.uint64(0xD1B54A32D192ED03)
 _MOST = 2**24
+_FEW = 2**19
+"""Powers that are kept: 4 MB for each of the two bases."""
 
 
-def row_fingerprints(chunks: Sequence[Chunk]) -> Fingerprints:
+class Cells(Protocol):
+    """One column of a batch."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+
+    @property
+    def values(self) -> pa.Array:
+        """The cells."""
+
+    @property
+    def encoded(self) -> pa.DictionaryArray:
+        """The cells as places in a dictionary of the values that differ."""
+
+
+def row_fingerprints(chunks: Sequence[Cells]) -> Fingerprints:
     """Return one number per row: rows that are equal in all `chunks` have equal numbers.
 
     Rows that differ hardly ever do: among a million, two collide once in 37 million tables.
     """
-    rows = np.zeros(len(chunks[0]), dtype=np.uint64)
-    for chunk in chunks:
-        rows ^= _cells(chunk)
-        rows *= _MULTIPLIER
-        rows ^= rows >> _HALF
-    return rows
+    cells = (chunk.encoded if chunk.is_text else chunk.values for chunk in chunks)
+    return joined((cell_fingerprints(values) for values in cells), len(chunks[0]))
 
 
-def _cells(chunk: Chunk) -> Fingerprints:
-    if chunk.is_text:
-        encoded = chunk.encoded
-        known = np.append(_texts(encoded.dictionary), _MISSING)
-        texts: Fingerprints = known[encoded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
-        return texts
-    values = chunk.values
+def joined(columns: Iterable[Fingerprints], rows: int) -> Fingerprints:
+    """Return one number per row from the fingerprints of its cells, column by column."""
+    whole = np.zeros(rows, dtype=np.uint64)
+    high = np.empty_like(whole)
+    for cells in columns:
+        whole ^= cells
+        whole *= _MULTIPLIER
+        whole ^= np.right_shift(whole, _HALF, out=high)
+    return whole
+
+
+def cell_fingerprints(values: pa.Array) -> Fingerprints:
+    """Return one number per cell; `values` are truth values, numbers, points in time, or text in a dictionary."""
+    if pa.types.is_dictionary(values.type):
+        return placed(text_fingerprints(values.dictionary), values.indices)
     bits = _bits(values)
     if values.null_count:
-        bits = bits.copy()
-        bits[values.is_null().to_numpy(zero_copy_only=False)] = _MISSING
+        validity = np.unpackbits(np.frombuffer(values.buffers()[0], dtype=np.uint8), bitorder="little")
+        bits[validity[values.offset : values.offset + len(values)] == 0] = _MISSING
     return bits
 
 
+def placed(texts: Fingerprints, indices: pa.Array) -> Fingerprints:
+    """Return the fingerprint of each cell from those of the texts in its dictionary."""
+    known = np.append(texts, _MISSING)
+    return np.asarray(known[indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)], dtype=np.uint64)
+
+
 def _bits(values: pa.Array) -> Fingerprints:
+    """Return a copy of the values' bits; of missing ones, any."""
     if pa.types.is_floating(values.type):
+        numbers = values.cast(pa.float64())
+        stored = np.frombuffer(numbers.buffers()[1] or b"", dtype=np.float64)
         # Adding zero makes -0.0, which equals 0.0, the same bits.
-        numbers = np.asarray(values.fill_null(0.0).to_numpy(zero_copy_only=False), dtype=np.float64)
-        return (numbers + 0.0).view(np.uint64)
-    whole = values.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return np.asarray(whole, dtype=np.int64).view(np.uint64)
+        return (stored[numbers.offset : numbers.offset + len(numbers)] + 0.0).view(np.uint64)
+    whole = values.cast(pa.int64())
+    stored_whole = np.frombuffer(whole.buffers()[1] or b"", dtype=np.uint64)
+    return stored_whole[whole.offset : whole.offset + len(whole)].copy()
 
 
-def _texts(values: pa.Array) -> Fingerprints:
-    """Return a polynomial of the bytes of each text, modulo 2**64."""
+def mixed(prints: Fingerprints) -> Fingerprints:
+    """Return `prints` with every bit depending on all bits: MurmurHash3's 64-bit finaliser (Appleby, public domain)."""
+    prints = (prints ^ (prints >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    prints = (prints ^ (prints >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return prints ^ (prints >> np.uint64(33))
+
+
+def text_fingerprints(values: pa.Array) -> Fingerprints:
+    """Return a polynomial of the bytes of each text, modulo 2**64; `values` are strings without nulls."""
     offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset : values.offset + len(values) + 1]
     if len(values) == 0 or offsets[0] == offsets[-1]:
         return np.zeros(len(values), dtype=np.uint64)
@@ -70,6 +110,15 @@ def _texts(values: pa.Array) -> Fingerprints:
 
 
 def _powers(base: np.uint64, most: int) -> Fingerprints:
+    return _first_powers(base)[:most] if most <= _FEW else _new_powers(base, most)
+
+
+@cache
+def _first_powers(base: np.uint64) -> Fingerprints:
+    return _new_powers(base, _FEW)
+
+
+def _new_powers(base: np.uint64, most: int) -> Fingerprints:
     powers = np.full(most, base)
     powers[0] = 1
     return np.multiply.accumulate(powers)

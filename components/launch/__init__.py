@@ -1,0 +1,1 @@
+"""Fit a network to a preprocessed table in a Kubeflow TrainJob."""

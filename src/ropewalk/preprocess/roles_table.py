@@ -1,0 +1,42 @@
+"""The table of columns and roles that a person sees."""
+
+from collections.abc import Sequence
+from io import StringIO
+
+from ropewalk.preprocess.columns import UNUSED, Column
+from ropewalk.preprocess.config import TEXT
+from ropewalk.progress import say
+
+_WIDTH = 120
+
+
+def show_roles(columns: Sequence[Column]) -> None:
+    """Say which role each column has and why, and warn of free text."""
+    # Imported late: nothing before the end of the pass needs it.
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("column", "type", "role", "missing", "read as", "because", box=None, pad_edge=False)
+    for column in columns:
+        missing = "" if column.role in UNUSED else f"{column.missing:.1%}"
+        table.add_row(column.name, column.type, column.role, missing, _read_as(column), column.reason)
+    drawn = StringIO()
+    Console(file=drawn, width=_WIDTH, color_system=None, markup=False).print(table)
+    say(drawn.getvalue().rstrip())
+    for column in columns:
+        if column.role == TEXT:
+            say(
+                f"warning: {column.name!r} {column.reason} and is left aside. Turn it into numbers or categories by "
+                "preprocess.function, or give it another role in preprocess.roles."
+            )
+
+
+def _read_as(column: Column) -> str:
+    if column.role in UNUSED:
+        return "set aside"
+    found = [f"{len(column.numbers)} number{'s' if len(column.numbers) > 1 else ''}"] if column.numbers else []
+    if column.vocabulary is not None:
+        found.append(f"{len(column.vocabulary):,} categories")
+    if column.buckets is not None:
+        found.append(f"{column.buckets:,} buckets")
+    return ", ".join(found)
