@@ -37,7 +37,7 @@ USES_FORMAT_OF = {
 }
 ONLY_IN = {
     "dvc": {"data"},
-    "kubernetes": {"cluster"},
+    "kubernetes": {"cluster", "tuning"},
     "kfp": {"components", "launch", "pipelines"},
     "mlflow": {"registry", "tracking"},
     "kubeflow_katib_api": {"tuning"},
