@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src" / "ropewalk"
-STEPS = {"check", "data", "evaluation", "preprocess", "registry", "summary", "training", "validation"}
+STEPS = {"check", "data", "evaluation", "preprocess", "registry", "summary", "training", "tuning", "validation"}
 SHARED = {
     "artifacts",
     "cluster",
@@ -37,9 +37,11 @@ USES_FORMAT_OF = {
 }
 ONLY_IN = {
     "dvc": {"data"},
-    "kubernetes": {"cluster"},
+    "kubernetes": {"cluster", "tuning"},
     "kfp": {"components", "launch", "pipelines"},
     "mlflow": {"registry", "tracking"},
+    "kubeflow_katib_api": {"tuning"},
+    "optuna": {"tuning"},
     "sklearn": {"data", "evaluation"},
     "torch": {"training"},
     "xgboost": {"training"},
@@ -138,6 +140,24 @@ def test_checking_a_configuration_loads_nothing_heavy():
     script = f"import sys, ropewalk.check.check; found = {heavy} & sys.modules.keys(); sys.exit(', '.join(found) or 0)"
     ended = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"ropewalk.check.check loads {ended.stderr}"
+
+
+def test_checking_an_experiment_and_running_it_here_load_nothing_of_katib_or_torch():
+    heavy = "{'kfp', 'kubeflow_katib_api', 'kubernetes', 'matplotlib', 'mlflow', 'optuna', 'pyarrow', 'torch'}"
+    script = f"import sys, ropewalk.tuning.tune; found = {heavy} & sys.modules.keys(); sys.exit(', '.join(found) or 0)"
+    ended = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, f"ropewalk.tuning.tune loads {ended.stderr}"
+
+
+def test_engines_are_spoken_to_in_terms_that_know_no_katib():
+    wrong = [
+        found
+        for found in IMPORTS
+        if found.file.name in ("spec.py", "engine.py", "following.py", "results.py", "page.py")
+        and found.part == "tuning"
+        and "katib" in found.target
+    ]
+    assert not wrong, _show(wrong)
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

@@ -1,0 +1,136 @@
+"""What a trial runs on this machine: the line of its container, with the environment that the cluster would give it."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ropewalk.errors import ConfigError
+from ropewalk.tuning.containers import primary_containers
+from ropewalk.tuning.placeholders import fill, names_in
+from ropewalk.tuning.process import WORK
+from ropewalk.tuning.render import trial_parameters
+from ropewalk.tuning.spec import Experiment, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalConfig:
+    """How experiments run on this machine."""
+
+    command: tuple[str, ...] = ()
+    """Words of a command that trials run instead of their container's, with the same placeholders; none: theirs."""
+    seed: int = 0
+    """Seed of the suggestions, from 0; the algorithm's random_state goes before it."""
+    cpus: int | None = None
+    """Processors that trials share (OMP_NUM_THREADS of each is its part), from 1; absent: all."""
+    gpus: int | None = None
+    """GPUs that trials take in turn, from 0; absent: those that are there."""
+    terminate_seconds: float = 10.0
+    """How long a trial that is asked to end (SIGTERM) may take until it is made to (SIGKILL), from 0."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed={self.seed}: need 0 or more.")
+        if self.cpus is not None and self.cpus < 1:
+            raise ConfigError(f"cpus={self.cpus}: need 1 or more.")
+        if self.gpus is not None and self.gpus < 0:
+            raise ConfigError(f"gpus={self.gpus}: need 0 or more.")
+        if not self.terminate_seconds >= 0:
+            raise ConfigError(f"terminate_seconds={self.terminate_seconds}: need 0 or more.")
+
+
+@dataclass(frozen=True)
+class LocalTrial:
+    """What to run."""
+
+    line: str
+    """A line of shell."""
+    env: dict[str, str] = field(repr=False)
+    """The whole environment."""
+    metrics_file: Path | None
+    """The file that has the metrics; None: the log."""
+
+
+class LocalCommands:
+    """Makes the commands of an experiment's trials."""
+
+    def __init__(self, experiment: Experiment, config: LocalConfig) -> None:
+        """Look at the template.
+
+        Raises:
+            ConfigError: The local command has unknown placeholders, or the metrics file is not named in what runs.
+        """
+        self._experiment, self._config = experiment, config
+        self._container = primary_containers(experiment.trial)[0]
+        self._line = shlex.join(config.command) if config.command else self._container.line
+        known = [each.name for each in experiment.trial.parameters]
+        if unknown := [name for name in names_in(list(config.command)) if name not in known]:
+            raise ConfigError(f"The local command has {unknown[0]!r} in a placeholder; known are {', '.join(known)}.")
+        source = experiment.metrics
+        if source.kind == "File" and source.path not in f"{self._line} {self._plain_env()}":
+            raise ConfigError(
+                f"metrics.path={source.path}: neither command nor env of the trial names it, so trials cannot each get "
+                "their own file here. Name it there, for instance --log-path=" + source.path + "."
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as in the cluster."""
+        found = []
+        image = self._container.spec.get("image")
+        if image and not self._config.command:
+            found.append(f"Trials run the command on this machine; the image {image} is not used.")
+        if missing := [each["name"] for each in self._env() if "valueFrom" in each and each["name"] not in os.environ]:
+            found.append(f"The variables {', '.join(missing)} come from the cluster and are not set here.")
+        return tuple(found)
+
+    def metrics_file(self, folder: Path) -> Path | None:
+        """Return the file that has the metrics of the trial in `folder`, None for its log."""
+        source = self._experiment.metrics
+        return folder.absolute() / WORK / source.path.lstrip("/") if source.kind == "File" else None
+
+    def trial(self, folder: Path, *, name: str, values: Mapping[str, Value], slot: int) -> LocalTrial:
+        """Return what the trial `name` runs in `folder`, which is there; `slot` is its place among those that run."""
+        texts = trial_parameters(self._experiment, name=name, values=values)
+        own = self._config.command
+        line = shlex.join(fill(list(own), texts)) if own else fill(self._line, texts)
+        env = {**self._machine(slot), **self._plain_env(), "KATIB_TRIAL_NAME": name}
+        env = {key: fill(value, texts) for key, value in env.items()}
+        metrics_file = self.metrics_file(folder)
+        if metrics_file is not None:
+            path = self._experiment.metrics.path
+            metrics_file.parent.mkdir(parents=True, exist_ok=True)
+            # Relative to where the trial starts: nothing in it needs quotes.
+            line = line.replace(path, f".{path}")
+            env = {key: value.replace(path, str(metrics_file)) for key, value in env.items()}
+        return LocalTrial(line, {**os.environ, **env}, metrics_file)
+
+    def _env(self) -> list[Mapping[str, Any]]:
+        found = self._container.spec.get("env")
+        return [each for each in found or [] if isinstance(each, Mapping) and "name" in each]
+
+    def _plain_env(self) -> dict[str, str]:
+        return {each["name"]: str(each["value"]) for each in self._env() if each.get("value") is not None}
+
+    def _machine(self, slot: int) -> dict[str, str]:
+        """Return what keeps trials from taking each other's processors, GPUs and ports."""
+        cpus = self._config.cpus or os.cpu_count() or 1
+        threads = max(1, cpus // self._experiment.limits.parallel)
+        env = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+        gpus = visible_gpus()
+        used = gpus if self._config.gpus is None else gpus[: self._config.gpus]
+        if gpus:
+            env["CUDA_VISIBLE_DEVICES"] = used[slot % len(used)] if used else ""
+        # torchrun reads PET_*: without it every trial would listen on the same port.
+        return {**env, "PET_STANDALONE": "1"}
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [each.strip() for each in named.split(",") if each.strip()]
+    places = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
+    return sorted(places, key=int)

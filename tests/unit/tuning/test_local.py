@@ -1,0 +1,188 @@
+"""What is particular to the engine of this machine: commands, devices, and going on after a kill."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from ropewalk.errors import ConfigError, RunError
+from ropewalk.tuning.following import follow
+from ropewalk.tuning.local import JOURNAL, LocalEngine
+from ropewalk.tuning.local_command import LocalConfig
+from ropewalk.tuning.parse import read_experiment
+from ropewalk.tuning.results import result_of, trials_table
+
+STAND_IN = """for i in 1 2 3; do
+  echo "{\\"loss\\": \\"0.$i$1\\", \\"accuracy\\": \\"0.$i\\"}" >> "$2"
+  echo "loss=0.$i accuracy=0.$i lr=$1"
+done"""
+
+
+def _run(folder, experiment, **settings):
+    return follow(LocalEngine(folder, LocalConfig(**settings)), experiment, say=lambda _: None)
+
+
+def test_published_examples_run_with_a_local_command(example, tmp_path):
+    experiment = read_experiment(example)
+    names = [each.name for each in experiment.trial.parameters if each.name != "momentum"]
+    file = experiment.metrics.path or "/dev/null"
+    command = ("sh", "-c", STAND_IN, "trial", f"${{trialParameters.{names[0]}}}", file)
+    snapshot = _run(tmp_path, experiment, command=command, cpus=2)
+    result = result_of(experiment, snapshot)
+    assert snapshot.end == "max_trials_reached" or snapshot.end == "goal_reached"
+    assert set(result.best_parameters) == {parameter.name for parameter in experiment.parameters}
+    states = {trial.state for trial in snapshot.trials}
+    assert states <= ({"succeeded", "early_stopped"} if experiment.early_stopping else {"succeeded"})
+
+
+def test_a_metrics_file_is_the_trials_own(experiment, tmp_path):
+    line = 'printf \'{"loss": "%s"}\\n\' "$0" > /out/m.json'
+    trial = {"command": ["sh", "-c", line, "${trialParameters.x}"]}
+    made = experiment(trial=trial, metrics={"kind": "File", "path": "/out/m.json", "format": "JSON"})
+    snapshot = _run(tmp_path, made)
+    assert [trial.observations["loss"].latest for trial in snapshot.trials] == [
+        trial.values["x"] for trial in snapshot.trials
+    ]
+
+
+def test_a_metrics_file_that_nothing_names_is_refused(experiment, tmp_path):
+    with pytest.raises(ConfigError, match=r"metrics\.path=/out/m: neither command nor env"):
+        LocalEngine(tmp_path).start(experiment(metrics={"kind": "File", "path": "/out/m"}))
+
+
+def test_a_line_that_is_no_json_fails_the_trial(experiment, tmp_path):
+    made = experiment("echo loss=1 > /out/m", metrics={"kind": "File", "path": "/out/m", "format": "JSON"})
+    snapshot = _run(tmp_path, made)
+    assert {trial.state for trial in snapshot.trials} == {"failed"}
+    assert "is not JSON" in snapshot.trials[0].message
+
+
+def test_an_unknown_placeholder_of_the_local_command_is_refused(experiment, tmp_path):
+    with pytest.raises(ConfigError, match="has 'y' in a placeholder; known are x"):
+        LocalEngine(tmp_path, LocalConfig(command=("a", "${trialParameters.y}"))).start(experiment())
+
+
+def test_trials_share_processors_and_take_gpus_in_turn(experiment, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    made = experiment(
+        'echo "$OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES $KATIB_TRIAL_NAME"; sleep 0.2; echo loss=1',
+        limits={"max_trials": 3, "parallel": 3},
+    )
+    snapshot = _run(tmp_path, made, cpus=7)
+    logs = [(tmp_path / "trials" / trial.name / "trial.log").read_text().splitlines()[0] for trial in snapshot.trials]
+    assert logs == ["2 4 bowl-0000", "2 7 bowl-0001", "2 4 bowl-0002"]
+
+
+def test_no_gpu_is_seen_where_none_is_given(experiment, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    snapshot = _run(
+        tmp_path, experiment('echo "[$CUDA_VISIBLE_DEVICES]"; echo loss=1', limits={"max_trials": 1}), gpus=0
+    )
+    assert (tmp_path / "trials" / snapshot.trials[0].name / "trial.log").read_text().startswith("[]\n")
+
+
+def test_the_last_20_lines_of_a_failed_trial_are_kept(experiment, tmp_path):
+    made = experiment("i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i + 1)); done; exit 1", limits={"max_trials": 1})
+    (trial,) = _run(tmp_path, made).trials
+    assert trial.log_tail == tuple(f"line {number}" for number in range(30, 50))
+    assert trial.message == "exit code 1"
+
+
+@pytest.mark.parametrize("setting", [{"seed": -1}, {"cpus": 0}, {"gpus": -1}, {"terminate_seconds": -1.0}])
+def test_settings_out_of_range_are_refused(setting):
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        LocalConfig(**setting)
+
+
+def test_two_engines_do_not_share_a_folder(experiment, tmp_path):
+    made = experiment("sleep 60")
+    engine = LocalEngine(tmp_path, LocalConfig(terminate_seconds=1))
+    engine.start(made)
+    with pytest.raises(RunError, match="is in use"):
+        LocalEngine(tmp_path).start(made)
+    engine.stop()
+
+
+def test_a_trial_that_ended_while_no_engine_looked_is_taken_up_not_repeated(experiment, tmp_path):
+    made = experiment('echo x >> ../../../count; echo "loss=$0"', limits={"max_trials": 1})
+    first = _run(tmp_path, made)
+    journal = tmp_path / JOURNAL
+    kept = [line for line in journal.read_text().splitlines() if json.loads(line)["event"] in ("experiment", "started")]
+    journal.write_text("".join(f"{line}\n" for line in kept))
+    again = _run(tmp_path, made)
+    assert (tmp_path / "count").read_text() == "x\n"
+    assert again.trials[0].observations == first.trials[0].observations
+    assert again.trials[0].state == "succeeded"
+
+
+def test_suggestions_that_do_not_repeat_are_refused(experiment, tmp_path):
+    made = experiment(limits={"max_trials": 1})
+    _run(tmp_path, made)
+    journal = tmp_path / JOURNAL
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    events[1]["values"]["x"] = 0.123
+    journal.write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    with pytest.raises(
+        RunError, match=r"trial 0 was started with \{'x': 0.123\}.*use those versions, or another folder"
+    ):
+        LocalEngine(tmp_path).start(made)
+
+
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+import optuna.samplers
+from ropewalk.tuning.following import follow
+from ropewalk.tuning.local import LocalEngine
+from ropewalk.tuning.parse import read_experiment
+
+spec, folder = Path(sys.argv[1]), Path(sys.argv[2])
+experiment = read_experiment(spec)
+moments = random.Random(3)
+for kill in range(10):
+    child = os.fork()
+    if child == 0:
+        follow(LocalEngine(folder), experiment, say=lambda _: None)
+        os._exit(0)
+    time.sleep(moments.uniform(0.05, 0.5))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def test_ten_kills_leave_the_same_table_and_repeat_no_finished_trial(spec, tmp_path):
+    line = 'echo "$0 $KATIB_TRIAL_NAME" >> ../../../begun; sleep 0.3; echo "loss=$0"'
+    values = spec(line, algorithm={"name": "tpe"}, limits={"max_trials": 10})
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(values))
+    subprocess.run([sys.executable, "-c", KILLER, tmp_path / "spec.yaml", tmp_path / "killed"], check=True)
+    made = read_experiment(tmp_path / "spec.yaml")
+    before = [json.loads(line) for line in (tmp_path / "killed" / JOURNAL).read_text().splitlines()]
+    assert any(event["event"] == "started" for event in before)
+    assert before[-1]["event"] != "over", "the kills came too late to test anything"
+
+    killed, whole = _run(tmp_path / "killed", made), _run(tmp_path / "whole", made)
+    columns = ["number", "trial", "state", "best", "parameters.x", "metrics.loss", "message"]
+    assert trials_table(made, killed).select(columns) == trials_table(made, whole).select(columns)
+
+    events = [json.loads(line) for line in (tmp_path / "killed" / JOURNAL).read_text().splitlines()]
+    assert [event["event"] for event in events].count("experiment") == 1
+    ended = set()
+    for event in events:
+        if event["event"] == "started":
+            assert event["number"] not in ended
+        elif event["event"] == "ended":
+            assert event["number"] not in ended
+            ended.add(event["number"])
+    assert ended == set(range(10))
+    begun = (tmp_path / "killed" / "begun").read_text().splitlines()
+    assert len(begun) <= sum(event["event"] == "started" for event in events)
+    assert len(begun) > 10, "no kill interrupted a trial"
+
+
+def test_a_metrics_file_of_text_is_read_by_the_filter(experiment, tmp_path):
+    made = experiment('echo "loss=$0" > /out/m.log; echo loss=9', metrics={"kind": "File", "path": "/out/m.log"})
+    for trial in _run(tmp_path, made).trials:
+        assert trial.observations["loss"].latest == trial.values["x"]
