@@ -39,12 +39,9 @@ bench: $(READY)  ## Measure; see benchmarks/README.md.
 	$(BIN)/python benchmarks/pipeline_overhead.py
 	$(BIN)/python benchmarks/pull.py
 	$(BIN)/python benchmarks/validate.py
-<<<<<<< HEAD
-	$(BIN)/python benchmarks/tuning.py
-=======
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/preprocess.py --memory-rows 1000000,30000000
->>>>>>> main
+	$(BIN)/python benchmarks/tuning.py
 
 golden: $(READY)  ## Accept what compiles now: rewrite golden files and component READMEs.
 	$(BIN)/python compile.py --update

@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 import torch
+from s3fs import S3FileSystem
 
 from ropewalk.errors import ServiceError, StoppedError, StorageError
 from ropewalk.training.checkpoint import Checkpoints, Saved
@@ -150,6 +151,15 @@ def test_a_store_that_cannot_be_reached_is_a_service_error(bucket: str, monkeypa
         open_store("nosuchkind://bucket/folder")
 
 
+@pytest.fixture
+def own_connections() -> Iterator[None]:
+    """Connections of this test alone: fsspec keeps them, with the credentials that they were made with."""
+    S3FileSystem.clear_instance_cache()
+    yield
+    S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.usefixtures("own_connections")
 def test_a_bucket_without_credentials_names_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
