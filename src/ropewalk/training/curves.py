@@ -71,7 +71,7 @@ def _learning(history: Sequence[dict[str, Any]], score: str, best: int) -> list[
 def _machine(history: Sequence[dict[str, Any]], best: int) -> list[Plot]:
     drawn = [_plot(history, {"rows_per_second": "Rows per second"}, best, "Rows per second", "Without scoring.")]
     for name in sorted({name for entry in history for name in entry if name.startswith("system/")}):
-        title = name.removeprefix("system/").replace("_", " ").capitalize()
+        title = name.removeprefix("system/").replace("_", " ").capitalize().replace("Cpu", "CPU").replace("Gpu", "GPU")
         drawn.append(_plot(history, {name: title}, best, title, "Sampled at the end of each epoch."))
     return drawn
 
