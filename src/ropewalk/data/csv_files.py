@@ -184,12 +184,34 @@ def _stream_converted(scan: CsvScan, texts: Sequence[str]) -> Iterator[pa.Record
                 raise GuessError
             if numbers & leading_zero_columns(lines, scan.delimiter):
                 raise GuessError
-            rows = _parse_lines(lines, scan, types, names=header if number else None)
-            columns = [
-                cells if column.is_plain else column.checked(cells)
-                for column, cells in zip(scan.columns, rows.columns, strict=True)
-            ]
-            yield pa.record_batch(columns, names=header)
+            try:
+                rows = _read_lines(lines, scan, types, names=header if number else None)
+            except pa.ArrowInvalid as error:
+                # Cells of other types, ragged rows, other encodings: the careful scan says where.
+                raise GuessError from error
+            yield rows
+
+
+def _read_lines(
+    lines: bytes, scan: CsvScan, types: dict[str, pa.DataType], *, names: list[str] | None
+) -> pa.RecordBatch:
+    """Return the rows of whole lines; without `names`, the first line has them."""
+    try:
+        rows = _parse_lines(lines, scan, types, names)
+        plain = [column.is_plain for column in scan.columns]
+    except pa.ArrowInvalid:
+        # Arrow is stricter with blanks and capitals than we are.
+        rows = _parse_lines(lines, scan, dict.fromkeys(types, pa.string()), names)
+        plain = [False] * len(scan.columns)
+    columns = [
+        cells if as_it_is else column.checked(cells)
+        for column, cells, as_it_is in zip(scan.columns, rows.columns, plain, strict=True)
+    ]
+    coded = [
+        cells.dictionary_encode() if pa.types.is_dictionary(kind) and pa.types.is_string(cells.type) else cells
+        for cells, kind in zip(columns, types.values(), strict=True)
+    ]
+    return pa.record_batch(coded, names=list(types))
 
 
 def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -216,20 +238,13 @@ def _type_read(column: Cells, *, coded: bool) -> pa.DataType:
     return pa.dictionary(pa.int32(), pa.string()) if coded and pa.types.is_string(column.kind) else column.kind
 
 
-def _parse_lines(
-    lines: bytes, scan: CsvScan, types: dict[str, pa.DataType], *, names: list[str] | None
-) -> pa.RecordBatch:
-    """Return the rows of whole lines; without `names`, the first line has them."""
-    try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(lines),
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(lines), column_names=names),
-            parse_options=arrow_csv.ParseOptions(delimiter=scan.delimiter),
-            convert_options=_convert_options(types),
-        )
-    except pa.ArrowInvalid as error:
-        # Cells of other types, ragged rows, other encodings: the careful scan says where.
-        raise GuessError from error
+def _parse_lines(lines: bytes, scan: CsvScan, types: dict[str, pa.DataType], names: list[str] | None) -> pa.RecordBatch:
+    table = arrow_csv.read_csv(
+        pa.BufferReader(lines),
+        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(lines), column_names=names),
+        parse_options=arrow_csv.ParseOptions(delimiter=scan.delimiter),
+        convert_options=_convert_options(types),
+    )
     _check_names(table.column_names, list(types), scan.name)
     # One block of bytes becomes one chunk of each column, or none where all lines are empty.
     return pa.record_batch([column.combine_chunks() for column in table.columns], names=table.column_names)
