@@ -38,6 +38,8 @@ QUANTILES = [0.25, 0.5, 0.75, *(place / 48 for place in range(49))]
 SAMPLE = 262_144
 SHARES = (0.7, 0.85)
 BATCH = 250_000
+MOST_ROWS = 3_000_000
+"""Of one file, where memory is measured."""
 SPLITS = ("train", "validation", "test")
 ARMS = ("ropewalk parquet", "polars parquet", "pandas parquet", "ropewalk csv", "polars csv")
 BARS = {
@@ -79,6 +81,8 @@ def compare(rows: int, rounds: int, parent: Path | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
         make_tables(folder, rows, kinds=("parquet", "csv"))
+        for kind in ("parquet", "csv"):
+            link_raw(folder, kind, 1)
         found: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
         for number in range(rounds):
             for arm in ARMS:
@@ -133,10 +137,13 @@ def import_seconds() -> float:
 
 
 def peak_of(rows: int, parent: Path | None) -> float:
-    """Return our peak memory in MiB for a Parquet table of so many rows."""
+    """Return our peak memory in MiB for Parquet files of so many rows; above 3 million, all are links to one file."""
+    files = max(rows // MOST_ROWS, 1)
     with tempfile.TemporaryDirectory(dir=parent) as name:
-        make_tables(Path(name), rows, kinds=("parquet",))
-        return run_arm("ropewalk parquet", Path(name))["peak_mib"]
+        folder = Path(name)
+        make_tables(folder, rows // files, kinds=("parquet",))
+        link_raw(folder, "parquet", files)
+        return run_arm("ropewalk parquet", folder)["peak_mib"]
 
 
 def file_of(folder: Path, kind: str) -> Path:
@@ -145,13 +152,11 @@ def file_of(folder: Path, kind: str) -> Path:
 
 
 def make_tables(folder: Path, rows: int, kinds: tuple[str, ...]) -> None:
-    """Write the table as raw-data artifacts, one per kind."""
+    """Write the table as one file of each kind."""
     import numpy as np
     import polars as pl
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    from ropewalk.artifacts import RAW_DATA, write_artifact
 
     random = np.random.default_rng(0)
     words = {name: np.array([f"{name}-{place:05}" for place in range(many)]) for name, many in TEXTS.items()}
@@ -172,10 +177,16 @@ def make_tables(folder: Path, rows: int, kinds: tuple[str, ...]) -> None:
                 pl.from_arrow(table).write_csv(stream, include_header=first == 0)
     assert parquet is not None
     parquet.close()
-    for kind in kinds:
-        with write_artifact(folder / f"raw-{kind}", RAW_DATA) as draft:
-            (draft.folder / "data").mkdir()
-            os.link(file_of(folder, kind), draft.folder / "data" / f"table.{kind}")
+
+
+def link_raw(folder: Path, kind: str, files: int) -> None:
+    """Make a raw-data artifact whose files are all links to the table."""
+    from ropewalk.artifacts import RAW_DATA, write_artifact
+
+    with write_artifact(folder / f"raw-{kind}", RAW_DATA) as draft:
+        (draft.folder / "data").mkdir()
+        for number in range(files):
+            os.link(file_of(folder, kind), draft.folder / "data" / f"table-{number}.{kind}")
 
 
 def measure(arm: str, folder: Path) -> dict[str, float]:

@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
+from ropewalk.data.csv_cells import Cells, convert_column
+from ropewalk.data.csv_lines import leading_zero_columns, whole_lines
 from ropewalk.data.guess import GuessError
 from ropewalk.errors import DataError
 
@@ -28,17 +28,14 @@ MISSING = [
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BLOCK_BYTES = 16 * 2**20
+_LINES_BYTES = 2 * 2**20
+_JOINED_ROWS, _JOINED_BYTES = 2**16, 32 * 2**20
+_AHEAD_BYTES = 2 * 2**20
+"""Arrow reads up to 32 blocks ahead of who takes them."""
 _HEAD_BYTES = 2**20
 _GUESS_BYTES = 4 * 2**20
 _GZIP_RATIO = 4
 _LONGEST_CELL = 2**27
-_FIRST_CELLS = 100
-_INTEGER, _FRACTION = pa.int64(), pa.float64()
-_OTHER_TYPES = [pa.bool_(), pa.timestamp("us"), pa.timestamp("us", "UTC")]
-_DECIMAL_COMMA = r"^[+-]?[0-9]+(,[0-9]+)?$"
-_LONGEST_INTEGER = 2**63
-_DIGITS = r"^[+-]?[0-9]+$"
-_LEADING_ZERO = r"^[+-]?0[0-9]"
 
 
 def read_csv(path: Path, *, name: str) -> pa.Table:
@@ -61,7 +58,7 @@ def read_csv(path: Path, *, name: str) -> pa.Table:
         table = _read_as_text(path, name, header, delimiter)
         if quotes % 2:
             _explain_rows(path, name, header, delimiter)
-    columns = [_convert(column, decimal_comma=delimiter == ";") for column in table.columns]
+    columns = [convert_column(column, decimal_comma=delimiter == ";") for column in table.columns]
     return pa.table(columns, names=header)
 
 
@@ -74,7 +71,7 @@ class CsvScan:
     delimiter: str
     rows: int
     """Rows, without the line of column names; after `guess_csv`, an estimate."""
-    columns: tuple["_Cells", ...] = field(repr=False)
+    columns: tuple[Cells, ...] = field(repr=False)
     guessed: bool
     """Whether the types come from the beginning of the file alone."""
     quoted: bool
@@ -85,14 +82,21 @@ class CsvScan:
         """The columns with the types that `read_csv` gives them."""
         return pa.schema({column.name: column.kind for column in self.columns})
 
-    def batches(self, *_: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the file, a block at a time, as `read_csv` would return them.
+
+        All columns are there, whatever `columns` says; text columns in `texts` may be places in a dictionary.
 
         Raises:
             GuessError: A row does not fit the guessed types.
             DataError: The file has changed since it was scanned.
         """
-        yield from _stream_checked(self) if self.guessed else _stream(self)
+        if not self.guessed:
+            yield from _stream(self)
+        elif self.quoted:
+            yield from _stream_checked(self)
+        else:
+            yield from _joined(_stream_converted(self, texts))
 
 
 def guess_csv(path: Path, *, name: str) -> CsvScan:
@@ -106,7 +110,7 @@ def guess_csv(path: Path, *, name: str) -> CsvScan:
         header, delimiter = _read_header(path, name)
         with _open_bytes(path) as stream:
             quoted = b'"' in stream.read(_GUESS_BYTES)
-        columns = tuple(_Cells(column, decimal_comma=delimiter == ";") for column in header)
+        columns = tuple(Cells(column, decimal_comma=delimiter == ";") for column in header)
         batches = _stream_as_text(path, name, header, delimiter, block_bytes=_GUESS_BYTES)
         head = next(batches, None)
         batches.close()
@@ -131,7 +135,7 @@ def scan_csv(path: Path, *, name: str) -> CsvScan:
     with _whole_gzip(name):
         quotes = _count_quotes(path, name)
         header, delimiter = _read_header(path, name)
-        columns = tuple(_Cells(column, decimal_comma=delimiter == ";") for column in header)
+        columns = tuple(Cells(column, decimal_comma=delimiter == ";") for column in header)
         rows = 0
         for batch in _stream_as_text(path, name, header, delimiter):
             rows += batch.num_rows
@@ -151,17 +155,15 @@ def _stream(scan: CsvScan) -> Iterator[pa.RecordBatch]:
 
 
 def _stream_checked(scan: CsvScan) -> Iterator[pa.RecordBatch]:
-    """Yield the rows, each checked against the guess."""
+    """Yield the rows, read as text and each checked against the guess."""
     header = [column.name for column in scan.columns]
     with _whole_gzip(scan.name), _open_bytes(scan.path) as stream:
         counter = _QuoteCounter(stream)
-        options = _options(header, scan.delimiter, quoted=scan.quoted)
+        options = _options(header, scan.delimiter, block_bytes=_AHEAD_BYTES)
         try:
             with arrow_csv.open_csv(pa.PythonFile(counter, mode="r"), **options) as reader:
                 _check_names(reader.schema.names, header, scan.name)
                 for batch in reader:
-                    if counter.quotes and not scan.quoted:
-                        raise GuessError
                     columns = [column.checked(cells) for column, cells in zip(scan.columns, batch.columns, strict=True)]
                     yield pa.record_batch(columns, names=header)
         except pa.ArrowInvalid as error:
@@ -169,6 +171,83 @@ def _stream_checked(scan: CsvScan) -> Iterator[pa.RecordBatch]:
             raise GuessError from error
         if counter.quotes % 2:
             raise GuessError
+
+
+def _stream_converted(scan: CsvScan, texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file without quotes, converted as they are parsed; leading zeros are looked for before."""
+    header = [column.name for column in scan.columns]
+    types = {column.name: _type_read(column, coded=column.name in texts) for column in scan.columns}
+    numbers = {place for place, column in enumerate(scan.columns) if column.is_stored_number}
+    with _whole_gzip(scan.name), _open_bytes(scan.path) as stream:
+        for number, lines in enumerate(whole_lines(stream, _LINES_BYTES)):
+            if b'"' in lines or (number and lines.startswith(codecs.BOM_UTF8)):
+                raise GuessError
+            if numbers & leading_zero_columns(lines, scan.delimiter):
+                raise GuessError
+            try:
+                rows = _read_lines(lines, scan, types, names=header if number else None)
+            except pa.ArrowInvalid as error:
+                # Cells of other types, ragged rows, other encodings: the careful scan says where.
+                raise GuessError from error
+            yield rows
+
+
+def _read_lines(
+    lines: bytes, scan: CsvScan, types: dict[str, pa.DataType], *, names: list[str] | None
+) -> pa.RecordBatch:
+    """Return the rows of whole lines; without `names`, the first line has them."""
+    try:
+        rows = _parse_lines(lines, scan, types, names)
+        plain = [column.is_plain for column in scan.columns]
+    except pa.ArrowInvalid:
+        # Arrow is stricter with blanks and capitals than we are.
+        rows = _parse_lines(lines, scan, dict.fromkeys(types, pa.string()), names)
+        plain = [False] * len(scan.columns)
+    columns = [
+        cells if as_it_is else column.checked(cells)
+        for column, cells, as_it_is in zip(scan.columns, rows.columns, plain, strict=True)
+    ]
+    coded = [
+        cells.dictionary_encode() if pa.types.is_dictionary(kind) and pa.types.is_string(cells.type) else cells
+        for cells, kind in zip(columns, types.values(), strict=True)
+    ]
+    return pa.record_batch(coded, names=list(types))
+
+
+def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in fewer batches: parsing is quickest in small blocks, and what follows in large ones."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if waiting and (rows > _JOINED_ROWS or size > _JOINED_BYTES):
+            yield from _as_one(waiting)
+            waiting, rows, size = [], batch.num_rows, batch.nbytes
+        waiting.append(batch)
+    if waiting:
+        yield from _as_one(waiting)
+
+
+def _as_one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return list(pa.Table.from_batches(batches).combine_chunks().to_batches())
+
+
+def _type_read(column: Cells, *, coded: bool) -> pa.DataType:
+    if not column.is_plain:
+        return pa.string()
+    return pa.dictionary(pa.int32(), pa.string()) if coded and pa.types.is_string(column.kind) else column.kind
+
+
+def _parse_lines(lines: bytes, scan: CsvScan, types: dict[str, pa.DataType], names: list[str] | None) -> pa.RecordBatch:
+    table = arrow_csv.read_csv(
+        pa.BufferReader(lines),
+        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(lines), column_names=names),
+        parse_options=arrow_csv.ParseOptions(delimiter=scan.delimiter),
+        convert_options=_convert_options(types),
+    )
+    _check_names(table.column_names, list(types), scan.name)
+    # One block of bytes becomes one chunk of each column, or none where all lines are empty.
+    return pa.record_batch([column.combine_chunks() for column in table.columns], names=table.column_names)
 
 
 class _QuoteCounter(io.RawIOBase):
@@ -185,82 +264,6 @@ class _QuoteCounter(io.RawIOBase):
         block = self._stream.read(size)
         self.quotes += block.count(b'"')
         return block
-
-
-class _Cells:
-    """Which types fit every cell of a column that was seen so far."""
-
-    def __init__(self, name: str, *, decimal_comma: bool) -> None:
-        self.name = name
-        self._fits = {_INTEGER, _FRACTION, *_OTHER_TYPES}
-        self._decimal_comma = decimal_comma
-        self._empty = True
-        self._leading_zero = False
-        self._only_digits = True
-        self._largest = 0.0
-
-    def add(self, cells: pa.Array) -> None:
-        if cells.null_count == len(cells):
-            return
-        self._empty = False
-        trimmed = pc.ascii_trim_whitespace(cells)
-        for kind in tuple(self._fits):
-            converted = _cast(trimmed, kind)
-            if converted is None:
-                self._fits.discard(kind)
-            elif kind == _FRACTION:
-                self._largest = max(self._largest, pc.max(pc.abs(converted)).as_py())
-        self._decimal_comma = self._decimal_comma and _all_match(trimmed, _DECIMAL_COMMA)
-        if self._is_number:
-            self._leading_zero = self._leading_zero or _any_match(trimmed, _LEADING_ZERO)
-            self._only_digits = self._only_digits and _all_match(trimmed, _DIGITS)
-
-    @property
-    def _is_number(self) -> bool:
-        return _FRACTION in self._fits or self._decimal_comma
-
-    @property
-    def kind(self) -> pa.DataType:
-        """The first type that fits, as `_convert` chooses it."""
-        if self._empty:
-            return pa.null()
-        if self._is_number:
-            too_long = _INTEGER not in self._fits and self._largest >= _LONGEST_INTEGER
-            if self._leading_zero or (too_long and self._only_digits):
-                return pa.string()
-            return _INTEGER if _INTEGER in self._fits else _FRACTION
-        return next((kind for kind in _OTHER_TYPES if kind in self._fits), pa.string())
-
-    def convert(self, cells: pa.Array) -> pa.Array:
-        if pa.types.is_null(self.kind):
-            return pa.nulls(len(cells))
-        if pa.types.is_string(self.kind):
-            return cells
-        trimmed = pc.ascii_trim_whitespace(cells)
-        if self._decimal_comma and _FRACTION not in self._fits:
-            trimmed = pc.replace_substring(trimmed, ",", ".")
-        return pc.cast(trimmed, self.kind)
-
-    def checked(self, cells: pa.Array) -> pa.Array:
-        """Return what `convert` does, after making sure that the cells leave the type as it is.
-
-        Raises:
-            GuessError: They do not.
-        """
-        if self._empty and cells.null_count < len(cells):
-            raise GuessError
-        if self._empty or not self._is_number or pa.types.is_string(self.kind):
-            return self.convert(cells)
-        commas = self._decimal_comma and _FRACTION not in self._fits
-        if _has_leading_zero(cells) or (commas and not _all_match(cells, _DECIMAL_COMMA)):
-            raise GuessError
-        # Few files have spaces around numbers: without them, there is nothing to trim.
-        converted = None if commas else _cast(cells, self.kind)
-        if converted is not None:
-            return converted
-        if _has_leading_zero(pc.ascii_trim_whitespace(cells)):
-            raise GuessError
-        return self.convert(cells)
 
 
 @contextmanager
@@ -356,16 +359,16 @@ def _stream_as_text(
         raise DataError(f"{name} cannot be read as CSV ({error}). Write it again.") from error
 
 
-def _options(
-    header: list[str], delimiter: str, *, block_bytes: int | None = None, quoted: bool = True
-) -> dict[str, Any]:
+def _options(header: list[str], delimiter: str, *, block_bytes: int | None = None) -> dict[str, Any]:
     return {
         "read_options": arrow_csv.ReadOptions(block_size=block_bytes or _BLOCK_BYTES),
-        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted),
-        "convert_options": arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), null_values=MISSING, strings_can_be_null=True
-        ),
+        "parse_options": arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        "convert_options": _convert_options(dict.fromkeys(header, pa.string())),
     }
+
+
+def _convert_options(types: dict[str, pa.DataType]) -> arrow_csv.ConvertOptions:
+    return arrow_csv.ConvertOptions(column_types=types, null_values=MISSING, strings_can_be_null=True)
 
 
 def _check_names(found: list[str], header: list[str], name: str) -> None:
@@ -404,68 +407,6 @@ def _explain_rows(path: Path, name: str, header: list[str], delimiter: str) -> N
                 raise DataError(
                     f'{name}: a quote (") in row {row} (line {line}) is never closed. Close or remove it.'
                 ) from error
-
-
-def _convert(column: pa.ChunkedArray, *, decimal_comma: bool) -> pa.ChunkedArray:
-    if column.null_count == len(column):
-        return pa.chunked_array([pa.nulls(len(column))])
-    trimmed = pc.ascii_trim_whitespace(column)
-    numbers = _as_number(trimmed)
-    if numbers is None and decimal_comma and _all_match(trimmed, _DECIMAL_COMMA):
-        numbers = _cast(pc.replace_substring(trimmed, ",", "."), pa.float64())
-    if numbers is not None:
-        return column if _is_identifier(trimmed, numbers) else numbers
-    for kind in _OTHER_TYPES:
-        converted = _cast(trimmed, kind)
-        if converted is not None:
-            return converted
-    return column
-
-
-def _as_number(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    whole = _cast(column, pa.int64())
-    return _cast(column, pa.float64()) if whole is None else whole
-
-
-def _is_identifier(text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> bool:
-    """Say whether digits would be lost: leading zeros, or more digits than a number keeps."""
-    if _any_match(text, _LEADING_ZERO):
-        return True
-    too_long = pa.types.is_floating(numbers.type) and pc.max(pc.abs(numbers)).as_py() >= _LONGEST_INTEGER
-    return bool(too_long) and _all_match(text, _DIGITS)
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
-    """Return the column as `kind`, or None when one cell cannot be."""
-    try:
-        # Arrow looks at every cell before it gives up: a few tell most columns apart.
-        pc.cast(column.slice(0, _FIRST_CELLS), kind)
-        return pc.cast(column, kind)
-    except pa.ArrowInvalid:
-        return None
-
-
-def _has_leading_zero(texts: pa.Array) -> bool:
-    """Say whether any text matches `_LEADING_ZERO`; looks at two or three bytes of each."""
-    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    if len(texts) == 0 or offsets[0] == offsets[-1]:
-        return False
-    content = np.frombuffer(texts.buffers()[2], dtype=np.uint8)
-    long = np.flatnonzero(np.diff(offsets) >= 2)
-    starts, ends = offsets[:-1][long], offsets[1:][long]
-    signed = np.isin(content[starts], (ord("+"), ord("-")))
-    starts = starts + signed
-    zero = (content[starts] == ord("0")) & (starts + 1 < ends)
-    following = content[starts[zero] + 1]
-    return bool(((following >= ord("0")) & (following <= ord("9"))).any())
-
-
-def _any_match(column: pa.ChunkedArray, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())
-
-
-def _all_match(column: pa.ChunkedArray, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(column, pattern)).as_py())
 
 
 def _open_bytes(path: Path) -> gzip.GzipFile | io.BufferedReader:

@@ -137,6 +137,8 @@ def _route(table: TableStream, work: _Work, raw: Manifest) -> tuple[dict[str, Ma
         meter = RowMeter("preprocess", table.rows)
         for raw_rows, rows in _batches(table, work.config.function):
             routing.add(raw_rows, rows)
+            # What a batch has freed would else be held besides what the next one takes.
+            pa.default_memory_pool().release_unused()
             meter.advance(rows.num_rows)
         learned = routing.finish(table.schema)
         for (name, draft), writer in zip(drafts.items(), writers, strict=True):

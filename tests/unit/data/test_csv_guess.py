@@ -21,12 +21,30 @@ HEAD = "i,f,b,t,s,n,zip\n"
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guess from the first two rows, and read in many blocks."""
     monkeypatch.setattr(csv_files, "_GUESS_BYTES", len(HEAD) + 2 * len(ROW) + 5)
-    monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 300)
+    for size in ("_BLOCK_BYTES", "_LINES_BYTES", "_AHEAD_BYTES"):
+        monkeypatch.setattr(csv_files, size, 300)
 
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
-@pytest.mark.parametrize("last", [ROW, " -2 ,NA,false,,b,,\n", "9,-0,,2024-12-31,é x,,0\n"])
+@pytest.mark.parametrize(
+    "last",
+    [
+        ROW,
+        " -2 ,NA,false,,b,,\n",
+        "9,-0,,2024-12-31,é x,,0\n",
+        "-0,1e5,0,,007,,x\n",
+        "0,+5,1,, 007,,+01\n",
+        f"{2**63 - 1},{2**63 - 1},,,-00,,\n",
+        "\t5 ,\t.5 , true ,,\t,,\n",
+        "5,inf,,,1e5,,-0\n",
+        "5,-inf,,,01/02/2013,,\n",
+        "5,0,,,00:05,,\n",
+        ",,,,,,\n",
+        "\n\n",
+        "5,10.05,,,a 01,,\r\n",
+    ],
+)
 def test_rows_that_fit_the_guess_are_those_that_are_read_whole(raw: Write, name: str, last: str) -> None:
     content = (HEAD + ROW * 50 + last + ROW * 3).encode()
     artifact = raw({name: gzip.compress(content) if name.endswith(".gz") else content})
@@ -44,6 +62,16 @@ def test_rows_that_fit_the_guess_are_those_that_are_read_whole(raw: Write, name:
         "01,1,true,,a,,1\n",
         f"{2**63},1,true,,a,,1\n",
         "1,-00.5,true,,a,,1\n",
+        "+05,1,true,,a,,1\n",
+        " 05,1,true,,a,,1\n",
+        "1,\t-05.5,true,,a,,1\n",
+        "007 ,1,true,,a,,1\n",
+        "1e5,1,true,,a,,1\n",
+        "+5,1,true,,a,,1\n",
+        "inf,1,true,,a,,1\n",
+        "\ufeff1,1,true,,a,,1\n",
+        "  ,1,true,,a,,1\n",
+        "1, NA,true,,a,,1\n",
         "1,1,yes,,a,,1\n",
         "1,1,true,soon,a,,1\n",
         "1,1,true,,a,late,1\n",
@@ -58,6 +86,16 @@ def test_rows_that_fit_the_guess_are_those_that_are_read_whole(raw: Write, name:
         "zero",
         "long",
         "signed zero",
+        "plus zero",
+        "blank zero",
+        "tab zero",
+        "zero blank",
+        "exponent",
+        "plus",
+        "infinite",
+        "mark",
+        "blanks",
+        "blank missing",
         "word",
         "time",
         "late",
@@ -72,6 +110,63 @@ def test_a_row_that_does_not_fit_the_guess_gives_it_up(raw: Write, last: str | b
     artifact = raw({"t.csv": (HEAD + ROW * 50).encode() + tail + ROW.encode()})
     with pytest.raises(GuessError):
         list(guess_table(artifact).batches())
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_line_ends_delimiters_and_an_open_last_line_change_nothing(
+    raw: Write, line_end: str, mark: str, end: str
+) -> None:
+    content = (HEAD + ROW * 50 + "2,0.5,,,00:05,,01\n3,2,,,b,,4" + end).replace(",", mark).replace("\n", line_end)
+    artifact = raw({"t.csv": content.encode()})
+    whole = read_table(artifact)
+    assert pa.Table.from_batches(guess_table(artifact).batches()).combine_chunks() == whole.combine_chunks()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("zero", ["01", "+01", "-00", " 02"])
+@pytest.mark.parametrize("place", ["first", "second", "end"])
+def test_a_late_leading_zero_is_found_wherever_it_stands(
+    raw: Write, line_end: str, mark: str, zero: str, place: str
+) -> None:
+    last = {"first": f"{zero},2,x,3\n", "second": f"1,{zero},x,3\n", "end": f"1,2,x,{zero}"}[place]
+    content = ("a,b,s,c\n" + "1,2,007,3\n" * 100 + last).replace(",", mark).replace("\n", line_end)
+    with pytest.raises(GuessError):
+        list(guess_table(raw({"t.csv": content.encode()})).batches())
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("zero", ["01", "+01", " 01"])
+def test_a_late_leading_zero_is_found_among_quotes(raw: Write, zero: str) -> None:
+    content = 'a,s\n"1","x\ny"\n' + '1,"x, y"\n' * 100
+    assert guess_table(raw({"t.csv": content})).schema.field("a").type == pa.int64()
+    with pytest.raises(GuessError):
+        list(guess_table(raw({"t.csv": f'{content}"{zero}",z\n'})).batches())
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(
+    ("first", "last"), [("+5", f"{2**65}"), (f"{2**65}", "1.5"), (f"{2**65}", "x"), ("1,5", "1.5"), ("1,5", "01,5")]
+)
+def test_a_type_that_hangs_on_digits_is_given_up_for_other_digits(raw: Write, first: str, last: str) -> None:
+    content = "a;b\n" + f"{first};x\n" * 100
+    fitting = raw({"t.csv": content})
+    whole = read_table(fitting).combine_chunks()
+    assert pa.Table.from_batches(guess_table(fitting).batches()).combine_chunks() == whole
+    with pytest.raises(GuessError):
+        list(guess_table(raw({"t.csv": f"{content}{last};x\n"})).batches())
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_blocks_are_joined_and_their_texts_share_a_dictionary(raw: Write) -> None:
+    artifact = raw({"t.csv": HEAD + "".join(ROW.replace(",a,", f",a{row % 7},") for row in range(100))})
+    (batch,) = guess_table(artifact).encoded_batches()
+    assert batch.column("s").dictionary.to_pylist() == [f"a{number}" for number in range(7)]
+    assert batch.column("s").to_pylist() == read_table(artifact)["s"].to_pylist()
 
 
 def test_the_number_of_rows_is_about_right(raw: Write, monkeypatch: pytest.MonkeyPatch) -> None:
