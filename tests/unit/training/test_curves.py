@@ -30,7 +30,7 @@ def page(**changes: object) -> str:
 def test_the_page_names_the_best_epoch_and_draws_every_series() -> None:
     html = page()
     assert "Epoch 3 is kept: RMSE 20" in html
-    for series in ("Loss", "RMSE", "Learning rate", "Rows per second", "Cpu utilization percentage"):
+    for series in ("Loss", "RMSE", "Learning rate", "Rows per second", "CPU utilization percentage"):
         assert f"{series} over epochs" in html
     assert html.count("<svg") >= 5
 
