@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ropewalk.errors import StoppedError
+from ropewalk.metric_lines import report_to_tuner
 from ropewalk.training.averaging import Average
 from ropewalk.training.checkpoint import Checkpoints, Saved
 from ropewalk.training.config import TrainingConfig
@@ -244,6 +245,8 @@ class _Loop:
             **self._monitor.sample(),
         }
         self._history.append(entry)
+        if self._group.leads:
+            report_to_tuner(entry)
         key = list(preference(task.kind, measure, loss))
         better = not at.best_key or key > at.best_key
         if better:
@@ -385,6 +388,8 @@ class _Loop:
         self._best = {name: value.to(self._device) for name, value in saved.best.items()}
         facts = dict(saved.facts)
         self._history[:] = facts.pop("history")
+        for entry in self._history if self._group.leads else ():
+            report_to_tuner(entry)
         self._restore_random_states(saved.tensors, world=facts.pop("world"))
         self._at = _Position(**facts)
         self._progress.tell(

@@ -14,6 +14,7 @@ import torch
 
 from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
 from ropewalk.errors import ConfigError, TrainingError
+from ropewalk.metric_lines import report_to_tuner
 from ropewalk.preprocess.preprocessor import Encoded, Preprocessor, load_preprocessor
 from ropewalk.preprocess.splits import read_split
 from ropewalk.progress import say
@@ -191,6 +192,7 @@ def fit_gbdt(
                 "seconds": time.monotonic() - started,
             }
         )
+        report_to_tuner(history[-1])
         if preference(task, score, loss) > best_preference:
             best_round, best_preference = number, preference(task, score, loss)
         stops = number - best_round >= patience

@@ -1,13 +1,20 @@
-"""What a trial calls to report its metrics; standard library only, so that any training script can afford it."""
+"""What a trial prints so that a tuner reads its metrics; standard library only: any training script can afford it."""
 
 import math
+import os
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from ropewalk.errors import TrainingError
 
+TRIAL = "KATIB_TRIAL_NAME"
+"""Variable that Katib, and Ropewalk's own engine, set in a trial: its name."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_REPORTED = ("train_", "validation_")
 
 
 def report(**metrics: float) -> None:
@@ -30,3 +37,14 @@ def report(**metrics: float) -> None:
         lines.append(f"{now} {name}={number!r}\n")
     sys.stdout.write("".join(lines))
     sys.stdout.flush()
+
+
+def report_to_tuner(entry: Mapping[str, Any]) -> None:
+    """Report the losses and scores (train_*, validation_*) of a model, when this process is a trial; else do nothing.
+
+    A value that is no finite number is left out: a trial without the objective's value is never the best.
+    """
+    if TRIAL not in os.environ:
+        return
+    numbers = {name: value for name, value in entry.items() if name.startswith(_REPORTED)}
+    report(**{name: value for name, value in numbers.items() if isinstance(value, float) and math.isfinite(value)})
