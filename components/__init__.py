@@ -10,6 +10,7 @@ from ropewalk.components.register.component import register_model
 from ropewalk.components.report.component import report_run
 from ropewalk.components.resolve.component import resolve_data
 from ropewalk.components.train.component import train_model
+from ropewalk.components.tune.component import tune_model
 from ropewalk.components.validate.component import validate_data
 from ropewalk.components.version.component import version_results
 
@@ -24,6 +25,7 @@ __all__ = [
     "report_run",
     "resolve_data",
     "train_model",
+    "tune_model",
     "validate_data",
     "version_results",
 ]

@@ -16,6 +16,7 @@ def register_model(
     run_id: str = "",
     run_name: str = "",
     mlflow_tracking_uri: str = "",
+    trials: dsl.Input[dsl.Dataset] = None,
 ) -> NamedTuple("Outputs", [("model_name", str), ("version", str), ("model_uri", str), ("mlflow_run_id", str)]):
     """Record parameters, metrics and reports in MLflow and register the model: one run, one version, however often tried.
 
@@ -27,6 +28,7 @@ def register_model(
         run_id: Id of the pipeline run; empty: the model's digest.
         run_name: Name of the run for people; empty: its id.
         mlflow_tracking_uri: MLflow server; empty: MLFLOW_TRACKING_URI, else the embedded store of a local run.
+        trials: Trials of which the model is the best, as tune_model writes them: recorded as runs inside the run; absent: none.
 
     Returns:
         model_name: Name of the registered model.
@@ -46,5 +48,6 @@ def register_model(
         run_id=run_id,
         run_name=run_name,
         tracking_uri=mlflow_tracking_uri,
+        trials=getattr(trials, "path", ""),
     )
     return (registered.name, registered.version, registered.model_uri, registered.mlflow_run_id)

@@ -127,6 +127,20 @@ def store_artifact(path: Path, uri: str, kind: str) -> None:
             storage.put_file(str(path / name), f"{root}/{name}")
 
 
+def remove_artifact(uri: str) -> None:
+    """Remove what is at `uri`, if anything is; its manifest first, so that nobody takes the rest for whole.
+
+    Raises:
+        ConfigError, SourceError, ServiceError: As for `fetch_artifact`.
+    """
+    with storage_errors(uri):
+        storage, root = _open(uri)
+        if storage.exists(f"{root}/{MANIFEST}"):
+            storage.rm_file(f"{root}/{MANIFEST}")
+        if storage.exists(root):
+            storage.rm(root, recursive=True)
+
+
 @contextmanager
 def storage_errors(uri: str) -> Iterator[None]:
     """Turn what a storage's library raises into our errors, which name `uri` and what to do."""

@@ -8,7 +8,6 @@ import pytest
 from ropewalk.errors import TrainingError
 from ropewalk.metric_lines import report
 from ropewalk.tuning.filters import LineReader
-from ropewalk.metric_lines import report
 from ropewalk.tuning.spec import MetricsSource
 
 
@@ -33,9 +32,7 @@ def test_a_name_that_the_filter_would_cut_is_refused():
 
 
 def test_reporting_loads_nothing_but_the_standard_library():
-    script = (
-        "import sys; before = set(sys.modules); import ropewalk.metric_lines; print(*set(sys.modules) - before)"
-    )
+    script = "import sys; before = set(sys.modules); import ropewalk.metric_lines; print(*set(sys.modules) - before)"
     ended = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in ended.stdout.split()}
     assert loaded - sys.stdlib_module_names == {"ropewalk"}

@@ -1,6 +1,7 @@
 """Command line of the check step."""
 
 import json
+from typing import Any
 
 from ropewalk.check.check import check
 from ropewalk.commandline import run_command
@@ -15,6 +16,8 @@ def main(
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
     push_to: str = "",
+    search: str = "{}",
+    max_trials: int = 0,
 ) -> dict[str, dict[str, object]]:
     """Check a pipeline's settings, and print each step's part of them.
 
@@ -26,11 +29,10 @@ def main(
         model_name: Name in the model registry.
         mlflow_tracking_uri: Where to record the model; empty: $MLFLOW_TRACKING_URI, else the embedded store.
         push_to: Git and DVC repository that takes what is made; empty: none.
+        search: Search space of tuning as JSON; empty: the architecture's own.
+        max_trials: Trials of tuning; 0: nothing is searched.
     """
-    try:
-        sections = json.loads(config)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--config is no JSON: {error}. Found: {config[:80]}") from error
+    sections, space = _object("config", config), _object("search", search)
     return check(
         sections,
         data=data,
@@ -39,7 +41,17 @@ def main(
         model_name=model_name,
         mlflow_tracking_uri=mlflow_tracking_uri,
         push_to=push_to,
+        search=space,
+        max_trials=max_trials,
     )
+
+
+def _object(name: str, text: str) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--{name} is no JSON: {error}. Found: {text[:80]}") from error
+    return values
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from ropewalk.preprocess.config import PreprocessConfig
 from ropewalk.registry.names import check_model_name
 from ropewalk.tracking import tracking_uri
 from ropewalk.training.config import TrainingConfig
+from ropewalk.tuning.config import TuningConfig
+from ropewalk.tuning.training_trials import read_request
 from ropewalk.validation.config import ValidationConfig
 
 SECTIONS: dict[str, type] = {
@@ -19,6 +21,7 @@ SECTIONS: dict[str, type] = {
     "validation": ValidationConfig,
     "preprocess": PreprocessConfig,
     "training": TrainingConfig,
+    "tuning": TuningConfig,
     "evaluation": EvaluationConfig,
 }
 """The sections of a pipeline's `config` and the settings that each takes."""
@@ -34,6 +37,8 @@ def check(
     model_name: str = "model",
     mlflow_tracking_uri: str = "",
     push_to: str = "",
+    search: Mapping[str, Any] | None = None,
+    max_trials: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """Return the settings of each section in SECTIONS, all of them checked.
 
@@ -45,12 +50,36 @@ def check(
         model_name: Name in the model registry.
         mlflow_tracking_uri: Where to record the model; empty: $MLFLOW_TRACKING_URI, else the embedded store.
         push_to: Git and DVC repository that takes what is made; empty: none.
+        search: Search space of tuning; empty: the architecture's own.
+        max_trials: Trials of tuning; 0: nothing is searched.
 
     Raises:
         ConfigError: Names every setting that is unknown or has a wrong value.
         SourceError: The URL of the data, or of the repository to push to, holds credentials.
         TrackingError: There is no place to record the model in.
     """
+    sections, problems = _sections(config)
+    problems += _weight_problems(sections.get("training", {}), sections.get("preprocess", {}))
+    if task not in TASKS:
+        problems.append(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
+    if epochs < 0:
+        problems.append(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
+    if (max_trials or search or "tuning" in sections) and not problems:
+        problems += _search_problems(search or {}, max_trials=max_trials, epochs=epochs, sections=sections)
+    if "'" in push_to:
+        # kfp.local takes a condition on such a text for false and would skip the pushes without a word.
+        problems.append(f"push_to={push_to!r} holds a quotation mark: give the repository another name or place.")
+    if problems:
+        raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
+    refuse_credentials(data)
+    refuse_credentials(push_to)
+    check_model_name(model_name)
+    tracking_uri(mlflow_tracking_uri)
+    return {name: sections.get(name, {}) for name in SECTIONS}
+
+
+def _sections(config: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the sections that are there, and what is wrong with any."""
     problems: list[str] = []
     for name in config:
         if name not in SECTIONS:
@@ -63,21 +92,25 @@ def check(
             parse_config(SECTIONS[name], values, section=name)
         except ConfigError as error:
             problems += [line.removeprefix("  - ") for line in str(error).splitlines()[1:]]
-    problems += _weight_problems(sections.get("training", {}), sections.get("preprocess", {}))
-    if task not in TASKS:
-        problems.append(f"task={task!r}: need one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
-    if epochs < 0:
-        problems.append(f"epochs={epochs}: need 1 or more, or 0 to have it chosen.")
-    if "'" in push_to:
-        # kfp.local takes a condition on such a text for false and would skip the pushes without a word.
-        problems.append(f"push_to={push_to!r} holds a quotation mark: give the repository another name or place.")
-    if problems:
-        raise ConfigError("The configuration is wrong:\n  - " + "\n  - ".join(problems))
-    refuse_credentials(data)
-    refuse_credentials(push_to)
-    check_model_name(model_name)
-    tracking_uri(mlflow_tracking_uri)
-    return {name: sections.get(name, {}) for name in SECTIONS}
+    return sections, problems
+
+
+def _search_problems(
+    search: Mapping[str, Any], *, max_trials: int, epochs: int, sections: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    try:
+        read_request(
+            search,
+            max_trials=max_trials,
+            epochs=epochs,
+            seed=0,
+            training=sections.get("training", {}),
+            config=sections.get("tuning", {}),
+        )
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        return [line.removeprefix("  - ") for line in lines[1:] or lines]
+    return []
 
 
 def _weight_problems(training: Mapping[str, Any], preprocess: Mapping[str, Any]) -> list[str]:

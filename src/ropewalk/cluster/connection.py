@@ -209,6 +209,16 @@ class Cluster:
         if missing:
             raise ClusterError(lacking(self._user(), self.namespace, missing))
 
+    def serves(self, group: str, version: str, plural: str) -> bool:
+        """Return whether the cluster has such resources; whoever may log in may ask that."""
+        from kubernetes.client import CustomObjectsApi
+
+        found = self._send(
+            lambda: CustomObjectsApi(self._client).get_api_resources(group, version, _request_timeout=_TIMEOUT),
+            absent={404},
+        )
+        return found is not None and any(each.name == plural for each in found.resources)
+
     def _may(self, permission: Permission) -> bool:
         from kubernetes.client import AuthorizationV1Api
 

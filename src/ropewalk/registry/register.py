@@ -19,6 +19,7 @@ from ropewalk.quick_exit import skip_last_collection
 from ropewalk.registry import lineage, versions
 from ropewalk.registry.names import check_model_name
 from ropewalk.registry.package import packaged
+from ropewalk.registry.trials import Trials, log_trials, read_trials
 from ropewalk.tracking import RUN_ID_TAG, TrackedRun, exclusive, pipeline_run
 from ropewalk.training.model import TrainedModel, load_model
 
@@ -53,6 +54,7 @@ def register(
     run_id: str = "",
     run_name: str = "",
     tracking_uri: str = "",
+    trials: str = "",
 ) -> Registered:
     """Record the model's run in MLflow and register the model as a new version; the same run again changes nothing.
 
@@ -64,6 +66,7 @@ def register(
         run_id: Id of the pipeline run; empty: the model's digest, so that the same model is registered once.
         run_name: Name of the run for people; empty: its id.
         tracking_uri: MLflow server or sqlite store; empty: $MLFLOW_TRACKING_URI, else the embedded store.
+        trials: Folder of the artifact with the trials of which the model is the best; empty: it was not searched for.
 
     Raises:
         ConfigError: The name or the URI cannot be used.
@@ -75,6 +78,7 @@ def register(
     name = check_model_name(name)
     uri = tracking.tracking_uri(tracking_uri)
     subject = _read(model, evaluation, report)
+    searched = read_trials(Path(trials), subject.model) if trials else None
     run_id = run_id or f"model-{subject.model.digest[:16]}"
     run_name = run_name or run_id
     say(f"Recording the run {run_name!r} in MLflow at {uri}.")
@@ -83,6 +87,8 @@ def register(
         with exclusive(uri):
             version = versions.find_version(run.client, name, run_id=run_id, digest=subject.model.digest)
             _log(run, subject, tags)
+            if searched:
+                _log_search(run, searched, run_id=run_id)
             if version is None:
                 versions.create_registered_model(run.client, name)
                 about = lineage.description(subject.model, subject.metrics, subject.decision, run_name=run_name)
@@ -164,6 +170,13 @@ def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
     )
     for page, text in subject.pages.items():
         run.client.log_text(run.id, text, page)
+
+
+def _log_search(run: TrackedRun, searched: Trials, *, run_id: str) -> None:
+    run.log(tags=searched.tags())
+    runs = log_trials(run, searched, run_id=run_id)
+    run.client.log_text(run.id, searched.table, "trials.csv")
+    run.client.log_dict(run.id, runs, "trial_runs.json")
 
 
 def _logged_model(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, str]) -> LoggedModel:

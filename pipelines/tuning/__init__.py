@@ -1,0 +1,1 @@
+"""From a versioned table to the registered best of many models."""

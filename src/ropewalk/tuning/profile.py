@@ -1,0 +1,44 @@
+"""What a cluster gives to tuning: which engine, and what the trials' pods are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ropewalk.cluster.trainjob import TrainJobConfig
+from ropewalk.errors import ConfigError
+from ropewalk.tuning.katib_config import KatibConfig
+
+AUTO, LOCAL, KATIB = "auto", "local", "katib"
+EngineName = Literal["auto", "local", "katib"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneProfile:
+    """One cluster's settings for tuning, the same for every search."""
+
+    engine: EngineName = "auto"
+    """"local": trials are processes of the step's own pod or machine; "katib": pods, by Katib; "auto": katib where the
+    step runs in a pod and the cluster has Katib, else local."""
+    trial: Literal["Job", "TrainJob", "PyTorchJob"] = "Job"
+    """What one trial is on the cluster: a Job, or a job of several pods or processes that train one model."""
+    pods: TrainJobConfig = field(default_factory=TrainJobConfig)
+    """Image, resources, environment, claims and the rest of the trials' pods; nodes and processes for a TrainJob or
+    PyTorchJob."""
+    shared_folder: str = ""
+    """Folder on a claim that the step and the trials mount at the same path, such as /kfp-workspace: trials read the
+    splits there and leave their models; "": in the pipeline's own storage."""
+    katib: KatibConfig = field(default_factory=KatibConfig)
+    """How Katib runs experiments."""
+
+    def __post_init__(self) -> None:
+        if self.shared_folder and not self.shared_folder.startswith("/"):
+            raise ConfigError(f"shared_folder={self.shared_folder!r}: need an absolute path, such as /kfp-workspace.")
+
+    def step(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what trials' pods get, as fragments of a pod's manifest: the profile's, then what the step was given.
+
+        Args:
+            given: What was set on the pipeline step: resources, env, volumes, volume_mounts, node_selector,
+                tolerations, affinity; None for what was not.
+        """
+        return {name: value for name, value in given.items() if value}

@@ -1,0 +1,86 @@
+"""What a search needs of the place where it runs: an engine, the data where trials see them, and an end."""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ropewalk.remote_artifacts import remove_artifact
+from ropewalk.training.launch import Location
+from ropewalk.tuning.engine import Engine, Snapshot
+from ropewalk.tuning.local import LocalEngine
+from ropewalk.tuning.local_command import LocalConfig, visible_gpus
+from ropewalk.tuning.spec import Experiment
+from ropewalk.tuning.training_trials import Places, Search, plan_experiment
+
+_MOST_PARALLEL = 4
+"""Trials at once on this machine, where nobody says how many: each of them holds the table in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What the step was given."""
+
+    locations: Mapping[str, Location]
+    """The artifacts train, validation and preprocessor."""
+    digests: Mapping[str, str]
+    """Their digests (hex)."""
+    task: str
+    """"binary", "multiclass" or "regression"."""
+    output: Location
+    """Where the table of trials goes; what is kept meanwhile lies beside it."""
+    identity: str
+    """What the experiment is for: the same in every retry of the step, and in no other step."""
+
+    def places(self, where: Callable[[str], str], models: str) -> Places:
+        """Return where trials find the data: at `where(name)`, with the digests that they must have there."""
+        return Places(**{name: f"{where(name)}#{digest}" for name, digest in self.digests.items()}, models=models)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A search that can be followed."""
+
+    experiment: Experiment
+    """What runs."""
+    engine: Engine
+    """Where it runs."""
+    places: Places
+    """Where trials find the data and leave their models."""
+    folder: Path
+    """A folder of this machine for what is kept meanwhile."""
+    close: Callable[..., None] = field(default=lambda **_: None)
+    """To be called with `succeeded` when the results are taken, or there are none."""
+
+    def remove_models(self, snapshot: Snapshot, *, kept: str) -> None:
+        """Remove the models of all trials but one, and their checkpoints."""
+        for trial in snapshot.trials:
+            if trial.name != kept:
+                remove_artifact(self.places.model(trial.name))
+        for leftover in Path(self.places.models).glob("*.checkpoint-*") if "://" not in self.places.models else ():
+            shutil.rmtree(leftover)
+
+
+def work_here(request: Search, inputs: Inputs) -> Work:
+    """Return the search with trials as processes of this machine: they read the same files, copied nowhere."""
+    folder = Path(f"{inputs.output.path}.work")
+    if request.config.folder:
+        # Several searches may be kept there.
+        folder = Path(request.config.folder) / hashlib.sha256(inputs.identity.encode()).hexdigest()[:16]
+    folder = folder.absolute()
+    places = inputs.places(lambda name: str(Path(inputs.locations[name].path).absolute()), str(folder / "models"))
+    cpus = len(os.sched_getaffinity(0))
+    experiment = plan_experiment(
+        request,
+        places,
+        task=inputs.task,
+        parallel=request.config.parallel or max(1, min(_MOST_PARALLEL, len(visible_gpus()) or cpus)),
+        program=(sys.executable,),
+        image="",
+        identity=inputs.identity,
+    )
+    engine = LocalEngine(folder, LocalConfig(seed=request.seed, cpus=cpus))
+    return Work(experiment=experiment, engine=engine, places=places, folder=folder)
