@@ -20,6 +20,7 @@ SHARED = {
     "fingerprints",
     "home",
     "images",
+    "metric_lines",
     "progress",
     "quick_exit",
     "remote_artifacts",
@@ -34,6 +35,7 @@ USES_FORMAT_OF = {
     "training": {"preprocess"},
     "evaluation": {"preprocess", "training"},
     "registry": {"evaluation", "preprocess", "training"},
+    "tuning": {"training"},
 }
 ONLY_IN = {
     "dvc": {"data"},
@@ -166,13 +168,14 @@ def test_a_heavy_library_is_imported_only_where_it_belongs(library):
     assert not wrong, _show(wrong)
 
 
-def test_launch_uses_the_library_only_for_shared_parts_and_the_check():
+def test_launch_uses_the_library_only_for_shared_parts_the_check_and_config_types():
     wrong = [
         found
         for found in IMPORTS
         if found.part == "launch"
         and found.own not in {"", "launch", *SHARED}
         and not (found.target == "ropewalk.check.check" and found.lazy)
+        and found.target != "ropewalk.tuning.profile"
     ]
     assert not wrong, _show(wrong)
 

@@ -1,4 +1,4 @@
-"""A profile: what one cluster gives the steps of every pipeline, such as secrets, volumes and a place to train.
+"""A profile: what one cluster gives the steps of every pipeline, such as secrets, volumes and a place to train and tune.
 
 It is put in at compile time. No component or pipeline knows a cluster: the same source compiles for each, and a
 secret's value never enters the YAML.
@@ -15,6 +15,7 @@ from kfp import kubernetes
 from ropewalk.cluster.trainjob import TrainJobConfig
 from ropewalk.config import parse_config
 from ropewalk.errors import ConfigError, nearest
+from ropewalk.tuning.profile import TuneProfile
 
 _EXECUTOR = "exec-"
 
@@ -80,9 +81,13 @@ class Profile:
     train_job: dict[str, Any] = field(default_factory=dict)
     """Fields of `ropewalk.cluster.trainjob.TrainJobConfig`: train_model trains in such a Kubeflow TrainJob; empty: in
     its own pod."""
+    tune: dict[str, Any] = field(default_factory=dict)
+    """Fields of `ropewalk.tuning.profile.TuneProfile`: where tune_model runs its trials, and in which pods; empty: by
+    Katib where the cluster has it, else in its own pod."""
 
     def __post_init__(self) -> None:
         parse_config(TrainJobConfig, self.train_job, section="train_job")
+        parse_config(TuneProfile, self.tune, section="tune")
 
 
 def read_profile(file: Path) -> Profile:
@@ -105,7 +110,7 @@ def apply_profile(text: str, profile: Profile) -> str:
     specification, *documents = yaml.safe_load_all(text)
     before = yaml.safe_dump(specification)
     _add_variables(specification, profile)
-    _train_in_job(specification, profile)
+    _set_cluster(specification, profile)
     platform = _add_platform(specification, documents[0] if documents else {}, profile)
     first, _, _ = text.partition("\n---\n")
     changed = yaml.safe_dump(specification)
@@ -138,15 +143,14 @@ def _add_variables(specification: dict[str, Any], profile: Profile) -> None:
             executor["container"]["env"] = [*executor["container"].get("env", []), *given]
 
 
-def _train_in_job(specification: dict[str, Any], profile: Profile) -> None:
-    """Give every train_model step of a pipeline the settings of the TrainJob, unless the pipeline wires its own."""
-    if not profile.train_job:
-        return
+def _set_cluster(specification: dict[str, Any], profile: Profile) -> None:
+    """Give every train_model and tune_model step of a pipeline its settings, unless the pipeline wires its own."""
+    settings = {"comp-train-model": profile.train_job, "comp-tune-model": profile.tune}
     graphs = [specification["root"], *specification.get("components", {}).values()]
     for task in (task for graph in graphs for task in graph.get("dag", {}).get("tasks", {}).values()):
-        if task["componentRef"]["name"] == "comp-train-model":
+        if given := settings.get(task["componentRef"]["name"]):
             inputs = task.setdefault("inputs", {}).setdefault("parameters", {})
-            inputs.setdefault("cluster", {"runtimeValue": {"constant": profile.train_job}})
+            inputs.setdefault("cluster", {"runtimeValue": {"constant": given}})
 
 
 def _add_platform(specification: dict[str, Any], platform: dict[str, Any], profile: Profile) -> dict[str, Any]:

@@ -15,6 +15,7 @@ _NOT_STEPS = {
     "errors",
     "home",
     "images",
+    "metric_lines",
     "progress",
     "remote_artifacts",
     "report",

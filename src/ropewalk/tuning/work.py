@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ropewalk.remote_artifacts import remove_artifact
 from ropewalk.training.launch import Location
 from ropewalk.tuning.engine import Engine, Snapshot
 from ropewalk.tuning.local import LocalEngine
 from ropewalk.tuning.local_command import LocalConfig, visible_gpus
+from ropewalk.tuning.profile import TuneProfile
 from ropewalk.tuning.spec import Experiment
 from ropewalk.tuning.training_trials import Places, Search, plan_experiment
 
@@ -84,3 +86,15 @@ def work_here(request: Search, inputs: Inputs) -> Work:
     )
     engine = LocalEngine(folder, LocalConfig(seed=request.seed, cpus=cpus))
     return Work(experiment=experiment, engine=engine, places=places, folder=folder)
+
+
+def work_on_cluster(request: Search, inputs: Inputs, profile: TuneProfile, step: Mapping[str, Any]) -> Work:
+    """Return the search with trials as pods, by Katib: they fetch the data from where the profile says.
+
+    Args:
+        request: What is asked for.
+        inputs: What the step was given.
+        profile: The cluster's settings.
+        step: What was set on the pipeline step, as fragments of a pod's manifest.
+    """
+    raise NotImplementedError

@@ -96,6 +96,19 @@ def test_variables_and_a_train_job_reach_the_step_that_trains() -> None:
     )
 
 
+def test_where_trials_run_reaches_the_step_that_tunes_and_no_other() -> None:
+    tune = {"engine": "katib", "pods": {"memory": "8Gi"}, "katib": {"namespace": "team-a"}}
+    compiled = {one.path: one for one in compile_everything(Profile(tune=tune))}
+    found = {}
+    for name in ("training", "tuning"):
+        pipeline = yaml.safe_load(compiled[Path(f"{name}.yaml")].text)
+        for component in pipeline["components"].values():
+            for task, entry in component.get("dag", {}).get("tasks", {}).items():
+                if "cluster" in entry.get("inputs", {}).get("parameters", {}):
+                    found[name, task] = entry["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"]
+    assert found == {("tuning", "tune-model"): tune}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -104,6 +117,10 @@ def test_variables_and_a_train_job_reach_the_step_that_trains() -> None:
         ("secrts: []", "Did you mean 'secrets'"),
         ("volumes: [{claim: c, path: cache}]", "need an absolute path"),
         ("train_job: {nodes: 0}", r"train_job\.nodes=0"),
+        ("tune: {engine: kabit}", r"tune\.engine='kabit'"),
+        ("tune: {pods: {memory: much}}", r"memory='much': need a Kubernetes quantity"),
+        ("tune: {katib: {cleanup: no}}", r"tune\.katib\.cleanup"),
+        ("tune: {shared_folder: data}", "need an absolute path"),
         ("train_job: {gpu: 1}", r"train_job\.gpu: .*Did you mean 'gpus'"),
         ("variables: [{env: 1x, value: y}]", "need the name of an environment variable"),
         ("- a", "holds no settings"),
