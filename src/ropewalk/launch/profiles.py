@@ -1,4 +1,4 @@
-"""A profile: what one cluster gives the steps of every pipeline, such as secrets, volumes and a place to train and tune.
+"""A profile: what one cluster gives the steps of every pipeline, such as secrets, volumes and where it trains.
 
 It is put in at compile time. No component or pipeline knows a cluster: the same source compiles for each, and a
 secret's value never enters the YAML.

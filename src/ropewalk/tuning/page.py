@@ -12,6 +12,7 @@ from ropewalk.tuning.spec import Experiment, Value
 
 _MOST_ROWS = 200
 _TONES: dict[State, Tone] = {"succeeded": "good", "failed": "bad", "early_stopped": "warn"}
+_STRATEGIES = {"latest": "the trial's last report", "min": "its least report", "max": "its greatest report"}
 _ENDS = {
     "goal_reached": "The goal is reached",
     "max_trials_reached": "All trials are done",
@@ -34,7 +35,7 @@ def tuning_page(experiment: Experiment, snapshot: Snapshot, result: Result) -> s
             f"{result.best_trial} is best: {objective.metric} {number(result.best_value)}.",
         ),
         headline=[
-            Fact(objective.metric, number(result.best_value), detail=f"{objective.strategy(objective.metric)} report"),
+            Fact(objective.metric, number(result.best_value), detail=_STRATEGIES[objective.strategy(objective.metric)]),
             Fact("Succeeded", count(result.trials.get("succeeded", 0)), detail=f"of {len(snapshot.trials)} trials"),
             Fact("Time of all trials", duration(result.seconds)),
         ],
@@ -87,26 +88,29 @@ def _trials(experiment: Experiment, snapshot: Snapshot, result: Result) -> Secti
 
     order = sorted(snapshot.trials, key=key)
     names = [parameter.name for parameter in experiment.parameters]
-    headers = ["Trial", "State", *objective.metrics, *names, "Time"]
+    headers = ["Trial", "State", objective.metric, *names, "Time", *objective.additional]
     rows = [_row(experiment, trial, best=trial.name == result.best_trial) for trial in order[:_MOST_ROWS]]
-    first = 2 + len(objective.metrics)
-    numbers = [place for place, each in enumerate(experiment.parameters, first) if each.type != "categorical"]
-    numeric = [*range(2, first), *numbers, len(headers) - 1]
+    numbers = [place for place, each in enumerate(experiment.parameters, 3) if each.type != "categorical"]
+    numeric = [2, *numbers, *range(3 + len(names), len(headers))]
     note = "The best first." if len(order) <= _MOST_ROWS else f"The best {_MOST_ROWS}; the others are in trials.csv."
     return Section("Trials", [Table(headers, rows, caption="Trials", numeric=numeric)], note=note)
 
 
 def _row(experiment: Experiment, trial: Trial, *, best: bool) -> list[CellValue]:
     row: list[CellValue] = [
-        Cell(trial.name, strong=best),
+        # All names begin with the experiment's, which the page has as its title.
+        Cell(trial.name.removeprefix(f"{experiment.name}-"), strong=best, title=trial.name),
         Cell(trial.state.replace("_", " "), tone=_TONES.get(trial.state, "neutral"), title=trial.message),
     ]
-    for metric in experiment.objective.metrics:
-        found = trial.observations.get(metric)
-        value = found.value(experiment.objective.strategy(metric)) if found is not None else None
-        row.append(None if value is None else Cell(number(value), title=repr(value)))
-    row += [_shown(trial.values[parameter.name]) for parameter in experiment.parameters]
-    return [*row, None if trial.seconds is None else duration(trial.seconds)]
+    first, *others = (_metric(experiment, trial, name) for name in experiment.objective.metrics)
+    values = [_shown(trial.values[parameter.name]) for parameter in experiment.parameters]
+    return [*row, first, *values, None if trial.seconds is None else duration(trial.seconds), *others]
+
+
+def _metric(experiment: Experiment, trial: Trial, name: str) -> CellValue:
+    found = trial.observations.get(name)
+    value = found.value(experiment.objective.strategy(name)) if found is not None else None
+    return None if value is None else Cell(number(value), title=repr(value))
 
 
 def _failures(snapshot: Snapshot) -> list[Section]:

@@ -25,7 +25,9 @@ def parallel_coordinates(parameters: Sequence[Parameter], objective: Objective, 
         trials: Trials with a finite value.
     """
     names = [*(parameter.name for parameter in parameters), objective.metric]
-    drawing = Drawing(width=max(340, 130 * len(names)), height=430)
+    width = max(340, 130 * len(names))
+    # As high as the two pictures that stand beside it.
+    drawing = Drawing(width=width, height=max(430, round(0.82 * width)))
     axes = drawing.axes
     order = best_last(objective, trials)
     best = max(1, round(_BEST_SHARE * len(order)))
@@ -67,7 +69,8 @@ def best_so_far(objective: Objective, trials: Sequence[Trial]) -> str:
 
 def best_last(objective: Objective, trials: Sequence[Trial]) -> list[Trial]:
     """Return trials, all with a finite value, in the order of drawing: what comes last lies on top."""
-    return sorted(trials, key=lambda trial: _sign(objective) * (trial.value(objective) or 0.0))
+    # Of equals the first counts as the best.
+    return sorted(trials, key=lambda trial: (_sign(objective) * (trial.value(objective) or 0.0), -trial.number))
 
 
 def _sign(objective: Objective) -> float:
@@ -116,5 +119,5 @@ def _draw_axis(drawing: Drawing, place: int, ticks: Sequence[tuple[float, str]])
         )
 
 
-def _clip(name: str, length: int = 16) -> str:
+def _clip(name: str, length: int = 18) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ropewalk.tuning.engine import best_trial
 from ropewalk.tuning.importance import parameter_importance
 from ropewalk.tuning.page import tuning_page
 from ropewalk.tuning.plots import best_last
@@ -72,3 +73,10 @@ def test_a_search_of_one_trial_has_a_page(experiment, snapshot_of):
 def test_the_best_trial_is_drawn_on_top(snapshot_of, kind, last):
     trials = snapshot_of([0.5], [0.1], [0.9]).trials
     assert best_last(Objective(metric="loss", type=kind), trials)[-1].number == last
+
+
+@pytest.mark.parametrize("kind", ["minimize", "maximize"])
+def test_of_equal_trials_the_one_that_is_best_is_drawn_on_top(snapshot_of, kind):
+    trials = snapshot_of([0.5], [0.5], [0.5]).trials
+    objective = Objective(metric="loss", type=kind)
+    assert best_last(objective, trials)[-1] is best_trial(objective, trials)
