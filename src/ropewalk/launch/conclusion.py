@@ -92,11 +92,21 @@ def _links(run: Run) -> list[tuple[str, str]]:
     links = [("verdict", run.verdict)] if run.verdict else []
     if run.model:
         links.append(("model", f"{run.model['model_name']} version {run.model['version']}"))
+    links += [("best", text) for text in _best(run)]
     links += [(name, str(path)) for name, path in run.reports.items()]
     links.append(("run", str(run.folder)))
     if run.model:
         links.append(("MLflow", mlflow_command(_tracking_uri(run))))
     return links
+
+
+def _best(run: Run) -> list[str]:
+    """Return what a search found, in a line."""
+    parameters = run.best.get("best_parameters")
+    if not isinstance(parameters, dict):
+        return []
+    values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in parameters.values())
+    return [", ".join(f"{name}={value}" for name, value in zip(parameters, values, strict=True))]
 
 
 def _tracking_uri(run: Run) -> str:

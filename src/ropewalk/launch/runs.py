@@ -14,6 +14,7 @@ from typing import Any
 
 from ropewalk.artifacts import disk_errors
 from ropewalk.errors import ConfigError, StorageError, nearest
+from ropewalk.launch.steps import best_of
 
 RUNNING = "running"
 SUCCEEDED = "succeeded"
@@ -101,6 +102,12 @@ class Run:
         verdicts = [str(parameters["verdict"]) for parameters in self._parameters() if "verdict" in parameters]
         return verdicts[-1] if verdicts else ""
 
+    @property
+    def best(self) -> dict[str, Any]:
+        """best_parameters, best_value and best_trial of the last search; empty when nothing was searched."""
+        found = [best_of(parameters) for parameters in self._parameters()]
+        return next((best for best in reversed(found) if best), {})
+
     def record(self) -> dict[str, Any]:
         """Return what run.json and `ropewalk runs --json` hold."""
         plain = {name: value for name, value in vars(self).items() if name != "folder"}
@@ -108,6 +115,7 @@ class Run:
             "metrics": self.metrics,
             "verdict": self.verdict,
             "model": self.model,
+            **({"best": self.best} if self.best else {}),
             "reports": {name: str(path) for name, path in self.reports.items()},
         }
         return {**plain, "results": results}

@@ -1,7 +1,7 @@
 """How far each step of a run is, told by the events that the runner sends."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -44,6 +44,11 @@ class Step:
         return time.time() - self.started
 
 
+def best_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a step's output parameters that say what a search found: best_parameters and the like."""
+    return {name: value for name, value in parameters.items() if name.startswith("best_")}
+
+
 class Steps:
     """The steps of one run, in the order of the plan."""
 
@@ -84,10 +89,18 @@ class Steps:
         return [asdict(step) for step in self]
 
     def brief(self) -> list[dict[str, Any]]:
-        """Return task, state and seconds of each; once one has failed, what waits counts as skipped."""
+        """Return task, state and seconds of each, and what a search found; once one has failed, what waits is skipped.
+
+        What a search found are the output parameters whose names begin with "best_".
+        """
         waiting = SKIPPED if self.failed else WAITING
         return [
-            {"task": step.task, "state": waiting if step.state == WAITING else step.state, "seconds": step.seconds}
+            {
+                "task": step.task,
+                "state": waiting if step.state == WAITING else step.state,
+                "seconds": step.seconds,
+                **best_of(step.outputs.get("parameters", {})),
+            }
             for step in self
         ]
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,8 @@ class Outcome:
     """The last lines of the error, without credentials; empty: none, or not known."""
     steps: tuple[Step, ...]
     """The steps that ran, in order; empty: not known."""
+    best: dict[str, Any] = field(default_factory=dict)
+    """What a search found: best_parameters, best_value, best_trial; empty: nothing was searched, or not known."""
 
 
 def find_outcome(*, state: str | None, failed_task: str, error: str | None, run_folder: Path | None) -> Outcome:
@@ -57,7 +59,7 @@ def find_outcome(*, state: str | None, failed_task: str, error: str | None, run_
     steps = _steps(run_folder)
     result = _result(state or "")
     if result == "passed":
-        return Outcome(result=result, state=state or "", failed_task="", error="", steps=steps)
+        return Outcome(result=result, state=state or "", failed_task="", error="", steps=steps, best=_best(run_folder))
     failure = _read(run_folder, "failure.json", {})
     if failure:
         result = "failed"
@@ -68,6 +70,7 @@ def find_outcome(*, state: str | None, failed_task: str, error: str | None, run_
         failed_task=failed_task or str(failure.get("task") or "") or _task_in(message),
         error=tail(message),
         steps=steps,
+        best=_best(run_folder),
     )
 
 
@@ -97,6 +100,14 @@ def _steps(run_folder: Path | None) -> tuple[Step, ...]:
         Step(task=str(entry["task"]), state=str(entry["state"]), seconds=entry.get("seconds"))
         for entry in _read(run_folder, "steps.json", [])
     )
+
+
+def _best(run_folder: Path | None) -> dict[str, Any]:
+    found = [
+        {name: value for name, value in entry.items() if name.startswith("best_")}
+        for entry in _read(run_folder, "steps.json", [])
+    ]
+    return next((best for best in reversed(found) if best), {})
 
 
 def _read(run_folder: Path | None, name: str, absent: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ropewalk.report.blocks import Cell, Fact, Facts, Pre, Section, Table, Text, Tone
-from ropewalk.report.format import duration
+from ropewalk.report.format import duration, number
 from ropewalk.report.page import render_page
 from ropewalk.summary.outcome import Outcome, Step, without_credentials
 
@@ -36,6 +36,7 @@ def summary_page(
         facts.append(Fact("Time in steps", duration(sum(step.seconds or 0 for step in ended))))
     sections = [
         *_error(outcome),
+        *_best(outcome),
         *_steps(ended),
         *_parameters(parameters),
         Section("Look further", [Pre(text, caption=caption) for caption, text in _advice(outcome, run_id, run_folder)]),
@@ -74,6 +75,18 @@ def _error(outcome: Outcome) -> list[Section]:
         return []
     blocks = [Pre(outcome.error)] if outcome.error else [Text("KFP passes no error text on; the step's log has it.")]
     return [Section("Error", blocks, note="The last lines that the failed step wrote." if outcome.error else "")]
+
+
+def _best(outcome: Outcome) -> list[Section]:
+    parameters = outcome.best.get("best_parameters")
+    if not isinstance(parameters, dict):
+        return []
+    facts = [
+        Fact(name, number(value) if isinstance(value, float) else str(value), title=repr(value))
+        for name, value in parameters.items()
+    ]
+    trial = outcome.best.get("best_trial")
+    return [Section("Best parameters", [Facts(facts)], note=f"Those of {trial}." if trial else "")]
 
 
 def _steps(steps: tuple[Step, ...]) -> list[Section]:
