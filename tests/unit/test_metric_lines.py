@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from ropewalk.errors import TrainingError
-from ropewalk.metric_lines import report
+from ropewalk.metric_lines import TRIAL, report, report_to_tuner
 from ropewalk.tuning.filters import LineReader
 from ropewalk.tuning.spec import MetricsSource
 
@@ -36,3 +36,14 @@ def test_reporting_loads_nothing_but_the_standard_library():
     ended = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in ended.stdout.split()}
     assert loaded - sys.stdlib_module_names == {"ropewalk"}
+
+
+def test_a_model_is_reported_to_a_tuner_and_to_nobody_else(capsys, monkeypatch):
+    entry = {"train_loss": 0.5, "validation_loss": 0.25, "validation_roc_auc": float("nan"), "rows": 7, "epoch": 1}
+    monkeypatch.delenv(TRIAL, raising=False)
+    report_to_tuner(entry)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv(TRIAL, "t-0001")
+    report_to_tuner(entry)
+    said = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["train_loss=0.5", "validation_loss=0.25"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ropewalk.artifacts import disk_errors
 from ropewalk.remote_artifacts import remove_artifact
 from ropewalk.training.launch import Location
 from ropewalk.tuning.engine import Engine, Snapshot
@@ -84,6 +85,8 @@ def work_here(request: Search, inputs: Inputs) -> Work:
         image="",
         identity=inputs.identity,
     )
+    with disk_errors(folder):
+        Path(places.models).mkdir(parents=True, exist_ok=True)
     engine = LocalEngine(folder, LocalConfig(seed=request.seed, cpus=cpus))
     return Work(experiment=experiment, engine=engine, places=places, folder=folder)
 
