@@ -33,7 +33,7 @@ class TuningConfig:
     goal: float | None = None
     """Value of the objective that is good enough: reaching it ends the search; absent: all trials are run."""
     parallel: int = 0
-    """Trials at the same time, from 1; 0 has it chosen: here by processors and GPUs, on a cluster 3."""
+    """Trials at the same time, at most, from 1; 0 has it chosen: here by processors and GPUs, on a cluster 3."""
     max_failed: int | None = None
     """Failed trials that end the search as failed, from 0; absent: no limit."""
     experiment_seconds: float | None = None

@@ -98,8 +98,7 @@ def read_request(
         max_trials=max_trials or MAX_TRIALS,
         epochs=epochs,
         seed=seed,
-        # KFP delivers whole numbers inside JSON as floats.
-        training={name: _whole(value) for name, value in training.items()},
+        training=_whole_numbers(training),
         config=settings,
     )
     if not settings.experiment:
@@ -169,14 +168,14 @@ def _experiment(
 ) -> Experiment:
     names = [parameter.name for parameter in request.parameters]
     command = CommandTrial(command=(*program, *_arguments(request, places, names)), image=image)
-    config = request.config
+    config, stopping = request.config, request.config.early_stopping
     return Experiment(
         name=_UNNAMED,
         parameters=request.parameters,
         objective=objective,
         trial=job_template(command, names),
-        algorithm=Algorithm(name=config.algorithm, settings=dict(config.algorithm_settings)),
-        early_stopping=config.early_stopping,
+        algorithm=Algorithm(name=config.algorithm, settings=_whole_numbers(config.algorithm_settings)),
+        early_stopping=stopping and replace(stopping, settings=_whole_numbers(stopping.settings)),
         limits=Limits(
             parallel=min(parallel, request.max_trials),
             max_trials=request.max_trials,
@@ -228,5 +227,8 @@ def _named(experiment: Experiment, identity: str) -> Experiment:
     return named
 
 
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _whole_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with whole numbers as such: KFP delivers every number inside JSON as a float."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in values.items()
+    }
