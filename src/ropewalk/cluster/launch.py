@@ -93,13 +93,29 @@ def finished(
             observer.close()
     # The work is done and its results are taken: a server that is away now must not make a failure of it.
     if cleanup != NEVER and not cluster.delete_at_once(plan.type, plan.name):
-        say(_still_there(cluster, plan))
+        say(still_there(cluster, plan))
 
 
 def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
     """Return the resource that was planned: a new one, or that of an earlier attempt with the same spec.
 
     One that failed in an earlier attempt is replaced, as is one that is being deleted, once it is gone.
+
+    Raises:
+        ClusterError: One of the same name has another spec, or does not go away.
+    """
+    while True:
+        resource = create_or_adopt(cluster, plan)
+        if plan.type.read_state(resource).phase != FAILED:
+            return resource
+        cluster.delete(plan.type, plan.name, uid=resource["metadata"]["uid"])
+        _wait_until_gone(cluster, plan, resource)
+
+
+def create_or_adopt(cluster: Cluster, plan: Plan) -> dict[str, Any]:
+    """Return the resource that was planned: a new one, or that of an earlier attempt, however that has ended.
+
+    One that is being deleted is waited for, and replaced.
 
     Raises:
         ClusterError: One of the same name has another spec, or does not go away.
@@ -112,15 +128,11 @@ def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
         existing = cluster.get(plan.type, plan.name)
         if existing is None:
             time.sleep(cluster.patience.shortest_poll)
-            continue
-        if existing["metadata"].get("deletionTimestamp"):
+        elif existing["metadata"].get("deletionTimestamp"):
             _wait_until_gone(cluster, plan, existing)
-            continue
-        _refuse_another(plan, existing, cluster.namespace)
-        if plan.type.read_state(existing).phase != FAILED:
+        else:
+            _refuse_another(plan, existing, cluster.namespace)
             return existing
-        cluster.delete(plan.type, plan.name, uid=existing["metadata"]["uid"])
-        _wait_until_gone(cluster, plan, existing)
 
 
 def _refuse_another(plan: Plan, existing: Mapping[str, Any], namespace: str) -> None:
@@ -203,10 +215,11 @@ def _deleted_when_interrupted(cluster: Cluster, plan: Plan) -> Iterator[None]:
 
 def _delete_at_once(cluster: Cluster, plan: Plan, error: BaseException) -> None:
     if not cluster.delete_at_once(plan.type, plan.name):
-        error.add_note(_still_there(cluster, plan))
+        error.add_note(still_there(cluster, plan))
 
 
-def _still_there(cluster: Cluster, plan: Plan) -> str:
+def still_there(cluster: Cluster, plan: Plan) -> str:
+    """Return what to say of a resource that could not be deleted."""
     return (
         f"{plan.type.kind} {plan.name} could not be deleted. See whether it still runs: "
         f"kubectl --namespace {cluster.namespace} get {plan.type.plural} {plan.name}"

@@ -44,9 +44,7 @@ class KatibConfig:
                 f"cleanup={self.cleanup!r}: need one of {', '.join(CLEANUP)}.{nearest(self.cleanup, CLEANUP)}"
             )
         if self.retain not in RETAIN:
-            raise ConfigError(
-                f"retain={self.retain!r}: need one of {', '.join(RETAIN)}.{nearest(self.retain, RETAIN)}"
-            )
+            raise ConfigError(f"retain={self.retain!r}: need one of {', '.join(RETAIN)}.{nearest(self.retain, RETAIN)}")
         if self.log_lines < 1:
             raise ConfigError(f"log_lines={self.log_lines}: need at least 1.")
         for name in (
