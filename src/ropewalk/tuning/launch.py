@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ropewalk.artifacts import MODEL, PREPROCESSOR, SPLIT, Manifest, read_artifact
+from ropewalk.artifacts import MODEL, Manifest, read_artifact
 from ropewalk.config import parse_config
 from ropewalk.errors import ArtifactError, RopewalkError
 from ropewalk.progress import say
@@ -17,9 +17,7 @@ from ropewalk.tuning.outputs import Tuned, metrics_of, write_trials
 from ropewalk.tuning.profile import KATIB, TuneProfile
 from ropewalk.tuning.results import result_of, write_tables
 from ropewalk.tuning.training_trials import read_request
-from ropewalk.tuning.work import Inputs, Work, work_here, work_on_cluster
-
-_KINDS = {"train": SPLIT, "validation": SPLIT, "preprocessor": PREPROCESSOR}
+from ropewalk.tuning.work import KINDS, Inputs, Work, work_here, work_on_cluster
 
 
 def tune_by_profile(
@@ -71,7 +69,7 @@ def tune_by_profile(
     given = {} if engine == "auto" else {"engine": engine}
     profile = parse_config(TuneProfile, {**cluster, **given}, section="tune")
     inputs = {"train": train, "validation": validation, "preprocessor": preprocessor}
-    manifests = {name: read_artifact(Path(inputs[name].path), kind) for name, kind in _KINDS.items()}
+    manifests = {name: read_artifact(Path(inputs[name].path), kind) for name, kind in KINDS.items()}
     choice = choose_engine(profile.engine, namespace=profile.katib.namespace)
     say(f"engine {choice.engine}: {choice.why}")
     given_to_trials = Inputs(

@@ -25,9 +25,9 @@ def parallel_coordinates(parameters: Sequence[Parameter], objective: Objective, 
         trials: Trials with a finite value.
     """
     names = [*(parameter.name for parameter in parameters), objective.metric]
-    width = max(340, 130 * len(names))
+    across = max(340, 130 * len(names))
     # As high as the two pictures that stand beside it.
-    drawing = Drawing(width=width, height=max(430, round(0.82 * width)))
+    drawing = Drawing(width=across, height=max(430, round(0.82 * across)))
     axes = drawing.axes
     order = best_last(objective, trials)
     best = max(1, round(_BEST_SHARE * len(order)))

@@ -1,8 +1,7 @@
 """What a cluster gives to tuning: which engine, and what the trials' pods are."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from ropewalk.cluster.trainjob import TrainJobConfig
 from ropewalk.errors import ConfigError
@@ -33,12 +32,3 @@ class TuneProfile:
     def __post_init__(self) -> None:
         if self.shared_folder and not self.shared_folder.startswith("/"):
             raise ConfigError(f"shared_folder={self.shared_folder!r}: need an absolute path, such as /kfp-workspace.")
-
-    def step(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what trials' pods get, as fragments of a pod's manifest: the profile's, then what the step was given.
-
-        Args:
-            given: What was set on the pipeline step: resources, env, volumes, volume_mounts, node_selector,
-                tolerations, affinity; None for what was not.
-        """
-        return {name: value for name, value in given.items() if value}

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from ropewalk.config import parse_config
@@ -13,14 +14,18 @@ from ropewalk.training.config import TrainingConfig
 from ropewalk.tuning.check import check_experiment, find_problems
 from ropewalk.tuning.config import LOSS, MAX_TRIALS, TuningConfig, objective_for
 from ropewalk.tuning.containers import primary_containers
-from ropewalk.tuning.job import CommandTrial, job_template
 from ropewalk.tuning.parse import parse_experiment
 from ropewalk.tuning.problems import Problem, refuse
 from ropewalk.tuning.search import EPOCHS, read_search
 from ropewalk.tuning.spec import Algorithm, Experiment, Limits, Objective, Parameter, TrialTemplate
+from ropewalk.tuning.trial_templates import TRIAL_NAME, job_template
+
+Build = Callable[[Sequence[str], Sequence[str]], TrialTemplate]
+
+HERE: Build = partial(job_template, image="")
+"""What trials of this machine are: it needs no image."""
 
 _UNNAMED = "tune"
-_TRIAL = "trial_name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,15 @@ def read_request(
 
 
 def plan_experiment(
-    request: Search, places: Places, *, task: str, parallel: int, program: Sequence[str], image: str, identity: str
+    request: Search,
+    places: Places,
+    *,
+    task: str,
+    parallel: int,
+    program: Sequence[str],
+    identity: str,
+    build: Build = HERE,
+    dress: Callable[[TrialTemplate], TrialTemplate] = lambda template: template,
 ) -> Experiment:
     """Return the experiment, named for `identity` and for what it is.
 
@@ -121,12 +134,13 @@ def plan_experiment(
         task: "binary", "multiclass" or "regression".
         parallel: Trials at the same time.
         program: Words that run Python where trials run.
-        image: The image of trials' pods.
         identity: What the experiment is for, the same in every retry: the URI of the step's output.
+        build: Makes a trial's template of a command and the names of the search space.
+        dress: Puts onto a template what was set on the step.
     """
     if request.config.experiment:
         own = parse_experiment(request.config.experiment, what="tuning.experiment")
-        return _named(replace(own, trial=with_env(own.trial, places.env())), identity)
+        return _named(replace(own, trial=dress(with_env(own.trial, places.env()))), identity)
     metric, direction = objective_for(request.config, task)
     objective = Objective(
         metric=metric,
@@ -135,9 +149,9 @@ def plan_experiment(
         additional=tuple(name for name in (LOSS, "train_loss") if name != metric),
         strategies={metric: request.config.strategy},
     )
-    experiment = _experiment(request, places, objective, parallel=parallel, program=program, image=image)
+    experiment = _experiment(request, places, objective, parallel=parallel, program=program, build=build)
     _refuse(request, experiment)
-    return _named(experiment, identity)
+    return _named(replace(experiment, trial=dress(experiment.trial)), identity)
 
 
 def with_env(template: TrialTemplate, env: Mapping[str, str]) -> TrialTemplate:
@@ -164,16 +178,15 @@ def _experiment(
     *,
     parallel: int,
     program: Sequence[str],
-    image: str = "",
+    build: Build = HERE,
 ) -> Experiment:
     names = [parameter.name for parameter in request.parameters]
-    command = CommandTrial(command=(*program, *_arguments(request, places, names)), image=image)
     config, stopping = request.config, request.config.early_stopping
     return Experiment(
         name=_UNNAMED,
         parameters=request.parameters,
         objective=objective,
-        trial=job_template(command, names),
+        trial=build((*program, *_arguments(request, places, names)), names),
         algorithm=Algorithm(name=config.algorithm, settings=_whole_numbers(config.algorithm_settings)),
         early_stopping=stopping and replace(stopping, settings=_whole_numbers(stopping.settings)),
         limits=Limits(
@@ -193,7 +206,7 @@ def _arguments(request: Search, places: Places, searched: Sequence[str]) -> list
         "train": places.train,
         "validation": places.validation,
         "preprocessor": places.preprocessor,
-        "model": places.model(f"${{trialParameters.{_TRIAL}}}"),
+        "model": places.model(f"${{trialParameters.{TRIAL_NAME}}}"),
         "seed": str(request.seed),
     }
     if EPOCHS not in searched:

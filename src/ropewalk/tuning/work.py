@@ -5,22 +5,34 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ropewalk.artifacts import disk_errors
-from ropewalk.remote_artifacts import remove_artifact
+from ropewalk import images
+from ropewalk.artifacts import PREPROCESSOR, SPLIT, disk_errors
+from ropewalk.cluster.step_settings import with_step
+from ropewalk.errors import ConfigError
+from ropewalk.remote_artifacts import download_artifact, local_path, remove_artifact
 from ropewalk.training.launch import Location
 from ropewalk.tuning.engine import Engine, Snapshot
+from ropewalk.tuning.katib_engine import KatibEngine
 from ropewalk.tuning.local import LocalEngine
 from ropewalk.tuning.local_command import LocalConfig, visible_gpus
 from ropewalk.tuning.profile import TuneProfile
-from ropewalk.tuning.spec import Experiment
+from ropewalk.tuning.spec import Experiment, TrialTemplate
 from ropewalk.tuning.training_trials import Places, Search, plan_experiment
+from ropewalk.tuning.trial_templates import job_template, pytorch_job_template, train_job_template
+
+KINDS = {"train": SPLIT, "validation": SPLIT, "preprocessor": PREPROCESSOR}
+"""What trials are given."""
 
 _MOST_PARALLEL = 4
 """Trials at once on this machine, where nobody says how many: each of them holds the table in memory."""
+_KATIB_PARALLEL = 3
+"""Katib's own default."""
+_READ_ONLY = 0o444
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +75,8 @@ class Work:
         for trial in snapshot.trials:
             if trial.name != kept:
                 remove_artifact(self.places.model(trial.name))
-        for leftover in Path(self.places.models).glob("*.checkpoint-*") if "://" not in self.places.models else ():
+        folder = local_path(self.places.models)
+        for leftover in folder.glob("*.checkpoint-*") if folder else ():
             shutil.rmtree(leftover)
 
 
@@ -82,7 +95,6 @@ def work_here(request: Search, inputs: Inputs) -> Work:
         task=inputs.task,
         parallel=request.config.parallel or max(1, min(_MOST_PARALLEL, len(visible_gpus()) or cpus)),
         program=(sys.executable,),
-        image="",
         identity=inputs.identity,
     )
     with disk_errors(folder):
@@ -100,4 +112,44 @@ def work_on_cluster(request: Search, inputs: Inputs, profile: TuneProfile, step:
         profile: The cluster's settings.
         step: What was set on the pipeline step, as fragments of a pod's manifest.
     """
-    raise NotImplementedError
+    folder = Path(f"{inputs.output.path}.work").absolute()
+    if profile.shared_folder:
+        places = _shared_places(inputs, Path(profile.shared_folder))
+    else:
+        places = inputs.places(lambda name: inputs.locations[name].uri, f"{inputs.output.uri}.models")
+    builders: dict[str, Callable[..., TrialTemplate]] = {
+        "Job": job_template,
+        "TrainJob": train_job_template,
+        "PyTorchJob": pytorch_job_template,
+    }
+    experiment = plan_experiment(
+        request,
+        places,
+        task=inputs.task,
+        parallel=request.config.parallel or _KATIB_PARALLEL,
+        program=("python",),
+        identity=inputs.identity,
+        build=partial(builders[profile.trial], image=images.STEPS, config=profile.pods),
+        dress=lambda template: replace(template, manifest=with_step(template.manifest, step)),
+    )
+    engine = KatibEngine(profile.katib)
+    return Work(experiment=experiment, engine=engine, places=places, folder=folder, close=engine.clean_up)
+
+
+def _shared_places(inputs: Inputs, shared: Path) -> Places:
+    """Copy the data to where trials see them, each byte checked and nobody's to change."""
+    if not shared.is_dir():
+        raise ConfigError(
+            f"shared_folder={shared}: this step has no such folder. Mount the claim into the step, in the "
+            "profile under volumes for tune-model, or give the pipeline a workspace."
+        )
+    root = shared / hashlib.sha256(inputs.identity.encode()).hexdigest()[:16]
+    with disk_errors(root):
+        (root / "models").mkdir(parents=True, exist_ok=True)
+    for name, location in inputs.locations.items():
+        if not (root / name).is_dir():
+            download_artifact(location.path, root / name, KINDS[name])
+            for file in (root / name).rglob("*"):
+                if file.is_file():
+                    file.chmod(_READ_ONLY)
+    return inputs.places(lambda name: str(root / name), str(root / "models"))

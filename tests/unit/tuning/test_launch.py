@@ -83,6 +83,10 @@ def events(out):
     return [json.loads(line) for line in (out / "trials.work" / "trials.jsonl").read_text().splitlines()]
 
 
+def numbers(out, event):
+    return [each["number"] for each in events(out) if each["event"] == event]
+
+
 def test_the_best_trials_model_is_the_output_with_table_page_and_lineage(fitted, tmp_path, capsys):
     splits = fitted("binary")
     tuned = tune(splits, tmp_path)
@@ -140,7 +144,7 @@ def test_a_killed_step_goes_on_without_repeating_a_trial_and_gives_the_same(fitt
     assert len(list((out / "trials.work" / "models").iterdir())) == 3
     # And once more when all is done: nothing is run.
     assert tune(splits, out, **asked).result == again.result
-    assert [each["number"] for each in events(out) if each["event"] == "started"] == started
+    assert numbers(out, "started") == started
 
 
 def table(out):

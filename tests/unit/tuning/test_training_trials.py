@@ -33,7 +33,7 @@ def request(search=None, *, max_trials=4, epochs=3, seed=5, training=None, confi
 
 def plan(asked, *, task="binary", identity="s3://b/run-1/model", places=PLACES):
     program = ("python",)
-    return plan_experiment(asked, places, task=task, parallel=2, program=program, image="i", identity=identity)
+    return plan_experiment(asked, places, task=task, parallel=2, program=program, identity=identity)
 
 
 def argv(experiment, **values):
