@@ -69,9 +69,8 @@ class KatibEngine:
         metadata = self._resource["metadata"]
         self._started = seconds_since_1970(metadata["creationTimestamp"]) or time.time()
         self._snapshot = Snapshot(trials=(), started=self._started, notes=self._notes)
-        say(
-            f"Experiment {self._plan.name} in namespace {self._cluster.namespace}, created {metadata['creationTimestamp']}"
-        )
+        created = metadata["creationTimestamp"]
+        say(f"Experiment {self._plan.name} in namespace {self._cluster.namespace}, created {created}")
 
     def poll(self) -> Snapshot:
         """Return how it stands, as soon as it changes, else after some seconds.
@@ -217,13 +216,10 @@ class KatibEngine:
     def _end_early(self, end: End, done: int) -> None:
         """Have Katib start no more trials, by the only fields that it lets one change, and note why."""
         most = max(1, done)
-        changes = {
-            f"/metadata/annotations/{END.replace('/', '~1')}": end,
-            "/spec/maxTrialCount": most,
-            "/spec/parallelTrialCount": 1,
-        }
+        counts = {"maxTrialCount": most, "parallelTrialCount": 1}
         if self._experiment.limits.max_failed is not None:
-            changes["/spec/maxFailedTrialCount"] = min(most, self._experiment.limits.max_failed)
+            counts["maxFailedTrialCount"] = min(most, self._experiment.limits.max_failed)
+        changes = {"metadata": {"annotations": {END: end}}, "spec": counts}
         self._cluster.patch(EXPERIMENT, self._plan.name, changes)
 
     def _vanished(self, why: str) -> Iterator[Trial]:
