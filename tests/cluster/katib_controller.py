@@ -133,7 +133,8 @@ class _Run:
             for process in list(self.processes.values()):
                 self._tend(process)
             with self.api.changed:
-                if not self.deleted and not self._is_over():
+                leaving = self.deleted or "deletionTimestamp" in self.resource["metadata"]
+                if not leaving and not self._is_over():
                     self._count()
                     self._create_trials()
             time.sleep(_TICK)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ropewalk.cluster.connection import Cluster
+from ropewalk.cluster.launch import StalledError
 from ropewalk.cluster.logs import FollowedLog
 from ropewalk.cluster.refusals import missing_injection
-from ropewalk.errors import ClusterError, DataError
+from ropewalk.errors import DataError
 from ropewalk.tuning.engine import OVER, Trial
 from ropewalk.tuning.filters import LineReader
 from ropewalk.tuning.katib_config import ALL_LOGS, FAILED_LOGS, KatibConfig
@@ -91,7 +92,7 @@ class TrialPods:
         """Take in what the pods of `trials` do now, and end those that have been silent for too long.
 
         Raises:
-            ClusterError: A trial has ended well, but nothing collects its metrics.
+            StalledError: A trial has ended well, but nothing collects its metrics.
         """
         trials = list(trials)
         pods = self._cluster.pods({EXPERIMENT_LABEL: self._experiment.name})
@@ -168,10 +169,10 @@ class TrialPods:
             return
         if not _has_collector(pod):
             found = f"pod {pod['metadata']['name']} of trial {trial.name} has ended well, but no container {COLLECTOR}"
-            raise ClusterError(missing_injection(self._cluster.namespace, found))
+            raise StalledError(missing_injection(self._cluster.namespace, found))
         since = self._ended.setdefault(trial.name, time.monotonic())
         if time.monotonic() - since > self._config.collect_seconds:
-            raise ClusterError(
+            raise StalledError(
                 f"Trial {trial.name} has ended well {self._config.collect_seconds:.0f} s ago, but Katib has stored no "
                 f"metrics of it. Look at its collector (kubectl --namespace {self._cluster.namespace} logs "
                 f"{pod['metadata']['name']} --container {COLLECTOR}) and at katib-db-manager in Katib's namespace."
