@@ -80,14 +80,12 @@ class Cluster:
         return list((found or {})["items"])
 
     def patch(self, resource_type: ResourceType, name: str, changes: Mapping[str, Any]) -> None:
-        """Set fields of a resource, each by its JSON pointer (RFC 6901); one that is gone is left gone."""
+        """Merge `changes` into a resource (RFC 7386); one that is gone is left gone."""
         from kubernetes.client import CustomObjectsApi
 
-        # A list is sent as a JSON patch: the client sends an object as a kind of patch that custom resources lack.
-        operations = [{"op": "add", "path": path, "value": value} for path, value in changes.items()]
         self._send(
             lambda: CustomObjectsApi(self._client).patch_namespaced_custom_object(
-                *self._path(resource_type), name, operations, _request_timeout=_TIMEOUT
+                *self._path(resource_type), name, dict(changes), _request_timeout=_TIMEOUT
             ),
             absent={404},
         )

@@ -104,18 +104,18 @@ def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
     Raises:
         ClusterError: One of the same name has another spec, or does not go away.
     """
-    while True:
-        resource = create_or_adopt(cluster, plan)
-        if plan.type.read_state(resource).phase != FAILED:
-            return resource
-        cluster.delete(plan.type, plan.name, uid=resource["metadata"]["uid"])
-        _wait_until_gone(cluster, plan, resource)
+    return create_or_adopt(cluster, plan, usable=lambda existing: plan.type.read_state(existing).phase != FAILED)
 
 
-def create_or_adopt(cluster: Cluster, plan: Plan) -> dict[str, Any]:
-    """Return the resource that was planned: a new one, or that of an earlier attempt, however that has ended.
+def create_or_adopt(
+    cluster: Cluster, plan: Plan, *, usable: Callable[[Mapping[str, Any]], bool] = lambda existing: True
+) -> dict[str, Any]:
+    """Return the resource that was planned: a new one, or that of an earlier attempt.
 
-    One that is being deleted is waited for, and replaced.
+    Args:
+        cluster: Where.
+        plan: What.
+        usable: Whether one that is there is taken; otherwise it is replaced, as one that is being deleted is.
 
     Raises:
         ClusterError: One of the same name has another spec, or does not go away.
@@ -128,11 +128,15 @@ def create_or_adopt(cluster: Cluster, plan: Plan) -> dict[str, Any]:
         existing = cluster.get(plan.type, plan.name)
         if existing is None:
             time.sleep(cluster.patience.shortest_poll)
-        elif existing["metadata"].get("deletionTimestamp"):
+            continue
+        if existing["metadata"].get("deletionTimestamp"):
             _wait_until_gone(cluster, plan, existing)
-        else:
-            _refuse_another(plan, existing, cluster.namespace)
+            continue
+        _refuse_another(plan, existing, cluster.namespace)
+        if usable(existing):
             return existing
+        cluster.delete(plan.type, plan.name, uid=existing["metadata"]["uid"])
+        _wait_until_gone(cluster, plan, existing)
 
 
 def _refuse_another(plan: Plan, existing: Mapping[str, Any], namespace: str) -> None:

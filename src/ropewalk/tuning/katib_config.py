@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ropewalk.cluster.launch import CLEANUP, ON_SUCCESS
 from ropewalk.errors import ConfigError, nearest
 
-RETAIN = ("failed", "all", "none")
+FAILED_LOGS, ALL_LOGS, NO_LOGS = RETAIN = ("failed", "all", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class KatibConfig:
     cleanup: str = ON_SUCCESS
     """When an experiment that is over is deleted, trials and pods with it: "always", "on_success" or "never"."""
     retain: str = "failed"
-    """Of which trials the last lines of the log are kept: "failed", "all" or "none"."""
+    """Of which trials the last lines of the log are kept: "failed", "all" or "none". Except with "none", pods of trials
+    that have ended stay until the experiment is deleted: they use nothing but their names."""
     log_lines: int = 20
     """How many lines of a log are kept, from 1."""
     poll_seconds: float = 5.0

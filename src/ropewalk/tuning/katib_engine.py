@@ -11,7 +11,7 @@ from typing import Any
 from ropewalk.cluster.access import TUNING, granted_permissions
 from ropewalk.cluster.connect import connect
 from ropewalk.cluster.connection import Cluster
-from ropewalk.cluster.launch import ALWAYS, NEVER, create_or_adopt, still_there
+from ropewalk.cluster.launch import ALWAYS, NEVER, StalledError, create_or_adopt, still_there
 from ropewalk.cluster.patience import Patience
 from ropewalk.errors import ClusterError, ServiceError
 from ropewalk.progress import say
@@ -69,9 +69,8 @@ class KatibEngine:
         metadata = self._resource["metadata"]
         self._started = seconds_since_1970(metadata["creationTimestamp"]) or time.time()
         self._snapshot = Snapshot(trials=(), started=self._started, notes=self._notes)
-        say(
-            f"Experiment {self._plan.name} in namespace {self._cluster.namespace}, created {metadata['creationTimestamp']}"
-        )
+        created = metadata["creationTimestamp"]
+        say(f"Experiment {self._plan.name} in namespace {self._cluster.namespace}, created {created}")
 
     def poll(self) -> Snapshot:
         """Return how it stands, as soon as it changes, else after some seconds.
@@ -124,6 +123,11 @@ class KatibEngine:
         """Remember an error of the cluster's: `stop` must not delete what the next attempt can go on with."""
         try:
             yield
+        except StalledError:
+            # It must not go on, or start after all, when nobody looks.
+            self._delete()
+            self._lost = True
+            raise
         except (ClusterError, ServiceError):
             self._lost = True
             raise
@@ -200,30 +204,32 @@ class KatibEngine:
     def _finish(self, end: End) -> Snapshot:
         """See that nothing runs any more: Katib itself leaves trials running when an experiment is over."""
         with self._errors_leave_it():
-            trials = self._snapshot.trials
-            running = [trial for trial in trials if trial.state not in OVER]
-            if not {"Succeeded", "Failed"} & holding(self._resource).keys():
-                self._end_early(end, sum(trial.state in OVER for trial in trials))
-            for trial in running:
-                self._cluster.delete(TRIAL, trial.name)
+            done = sum(trial.state in OVER for trial in self._snapshot.trials)
+            concluded = bool({"Succeeded", "Failed"} & holding(self._resource).keys())
+            if not (concluded or done):
+                # Katib cannot be told to start none at all, and nothing here is worth keeping.
+                self._cluster.delete(EXPERIMENT, self._plan.name, uid=self._resource["metadata"]["uid"])
+            else:
+                if not concluded:
+                    self._end_early(end, done)
+                    self._look()
+                for trial in self._snapshot.trials:
+                    if trial.state not in OVER:
+                        self._cluster.delete(TRIAL, trial.name)
         self._pods.close()
         why = f"the experiment is over: {end}"
-        trials = (*_stopped(trials, why), *self._vanished(why))
-        trials = tuple(sorted(trials, key=lambda trial: trial.number))
+        found = (*_stopped(self._snapshot.trials, why), *self._vanished(why))
+        trials = tuple(sorted(found, key=lambda trial: trial.number))
         notes = (*self._notes, *self._disagreement(trials))
         self._snapshot = replace(self._snapshot, trials=trials, end=end, notes=notes)
         return self._snapshot
 
     def _end_early(self, end: End, done: int) -> None:
         """Have Katib start no more trials, by the only fields that it lets one change, and note why."""
-        most = max(1, done)
-        changes = {
-            f"/metadata/annotations/{END.replace('/', '~1')}": end,
-            "/spec/maxTrialCount": most,
-            "/spec/parallelTrialCount": 1,
-        }
+        counts = {"maxTrialCount": done, "parallelTrialCount": 1}
         if self._experiment.limits.max_failed is not None:
-            changes["/spec/maxFailedTrialCount"] = min(most, self._experiment.limits.max_failed)
+            counts["maxFailedTrialCount"] = min(done, self._experiment.limits.max_failed)
+        changes = {"metadata": {"annotations": {END: end}}, "spec": counts}
         self._cluster.patch(EXPERIMENT, self._plan.name, changes)
 
     def _vanished(self, why: str) -> Iterator[Trial]:
@@ -253,9 +259,7 @@ class KatibEngine:
         if self._pods.running:
             self._moved = time.monotonic()
         elif time.monotonic() - self._moved > self._config.stuck_seconds:
-            if self._config.cleanup != NEVER:
-                self._delete()
-            raise ClusterError(
+            raise StalledError(
                 f"Experiment {self._plan.name} is stuck: for {self._config.stuck_seconds:.0f} s no trial has run, "
                 f"started or ended.\n{self._circumstances()}"
             )

@@ -9,7 +9,7 @@ from typing import Any
 from ropewalk.cluster.pod_config import NO_SIDECAR
 from ropewalk.cluster.resource import Plan, plan_manifest
 from ropewalk.cluster.step_settings import KINDS, pod_templates
-from ropewalk.tuning.katib_config import KatibConfig
+from ropewalk.tuning.katib_config import NO_LOGS, KatibConfig
 from ropewalk.tuning.katib_export import export_experiment
 from ropewalk.tuning.katib_resources import EXPERIMENT, EXPERIMENT_LABEL
 from ropewalk.tuning.spec import Experiment
@@ -31,7 +31,8 @@ def plan_experiment(experiment: Experiment, config: KatibConfig) -> Plan:
     trial = replace(
         experiment.trial,
         manifest=safe_manifest(experiment.trial.manifest, experiment.name, config),
-        retain=experiment.trial.retain or config.retain == "all",
+        # Katib deletes a trial's pods the moment it ends, and their logs with them.
+        retain=experiment.trial.retain or config.retain != NO_LOGS,
     )
     labels = {**config.labels, **experiment.labels}
     body = export_experiment(replace(experiment, trial=trial, labels=labels))

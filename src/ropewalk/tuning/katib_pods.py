@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ropewalk.cluster.connection import Cluster
+from ropewalk.cluster.launch import StalledError
 from ropewalk.cluster.logs import FollowedLog
 from ropewalk.cluster.refusals import missing_injection
-from ropewalk.errors import ClusterError, DataError
+from ropewalk.errors import DataError
 from ropewalk.tuning.engine import OVER, Trial
 from ropewalk.tuning.filters import LineReader
-from ropewalk.tuning.katib_config import KatibConfig
+from ropewalk.tuning.katib_config import ALL_LOGS, FAILED_LOGS, KatibConfig
 from ropewalk.tuning.katib_resources import COLLECTOR, EXPERIMENT_LABEL
 from ropewalk.tuning.metrics import Observation, Series
 from ropewalk.tuning.spec import Experiment
@@ -91,7 +92,7 @@ class TrialPods:
         """Take in what the pods of `trials` do now, and end those that have been silent for too long.
 
         Raises:
-            ClusterError: A trial has ended well, but nothing collects its metrics.
+            StalledError: A trial has ended well, but nothing collects its metrics.
         """
         trials = list(trials)
         pods = self._cluster.pods({EXPERIMENT_LABEL: self._experiment.name})
@@ -135,13 +136,25 @@ class TrialPods:
 
     def _finish(self, trial: Trial, pod: Mapping[str, Any] | None) -> None:
         log = self._logs.pop(trial.name, None)
-        lines: tuple[str, ...] = ()
         if log is not None:
             log.finish()
             self._reasons[trial.name] = log.stopped
-            lines = tuple(log.tail)
-        wanted = self._config.retain == "all" or (self._config.retain == "failed" and trial.state == "failed")
-        self._tails[trial.name] = (*lines, *self._how_ended(pod))[-self._config.log_lines :] if wanted else ()
+        retain = self._config.retain
+        if retain == ALL_LOGS or (retain == FAILED_LOGS and trial.state == "failed"):
+            lines = log.tail if log is not None else self._last_lines(pod)
+            self._tails[trial.name] = (*lines, *self._how_ended(pod))[-self._config.log_lines :]
+        else:
+            self._tails[trial.name] = ()
+
+    def _last_lines(self, pod: Mapping[str, Any] | None) -> list[str]:
+        """Return the end of the log of a trial that was over before we saw it."""
+        if pod is None:
+            return []
+        prints_itself = self._experiment.metrics.kind == "File" or not _has_collector(pod)
+        container = self._experiment.trial.primary_container if prints_itself else COLLECTOR
+        name = pod["metadata"]["name"]
+        lines = self._cluster.log_tail(name, container, lines=self._config.log_lines, previous=False)
+        return lines if prints_itself else [_KLOG.sub("", line, count=1) for line in lines]
 
     def _how_ended(self, pod: Mapping[str, Any] | None) -> tuple[str, ...]:
         ended = _status(pod or {}, self._experiment.trial.primary_container).get("state", {}).get("terminated") or {}
@@ -156,10 +169,10 @@ class TrialPods:
             return
         if not _has_collector(pod):
             found = f"pod {pod['metadata']['name']} of trial {trial.name} has ended well, but no container {COLLECTOR}"
-            raise ClusterError(missing_injection(self._cluster.namespace, found))
+            raise StalledError(missing_injection(self._cluster.namespace, found))
         since = self._ended.setdefault(trial.name, time.monotonic())
         if time.monotonic() - since > self._config.collect_seconds:
-            raise ClusterError(
+            raise StalledError(
                 f"Trial {trial.name} has ended well {self._config.collect_seconds:.0f} s ago, but Katib has stored no "
                 f"metrics of it. Look at its collector (kubectl --namespace {self._cluster.namespace} logs "
                 f"{pod['metadata']['name']} --container {COLLECTOR}) and at katib-db-manager in Katib's namespace."
