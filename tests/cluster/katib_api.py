@@ -143,6 +143,11 @@ class KatibApi(KubeApi):
             self.touch(pod)
 
     def serve_more(self, handler: Any, method: str, path: str) -> bool:
+        if path == f"/apis/{GROUP}/v1beta1" and self.katib_installed:
+            resources = [{"name": plural, "kind": kind, "namespaced": True} for plural, kind in _KINDS.items()]
+            listed = [{**each, "singularName": "", "verbs": ["get"]} for each in resources]
+            handler._json(200, {"kind": "APIResourceList", "groupVersion": f"{GROUP}/v1beta1", "resources": listed})
+            return True
         found = _PATH.fullmatch(path)
         if not found or not self.katib_installed:
             return False

@@ -7,12 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-import boto3
 import pytest
-import s3fs
 from kfp import dsl
 from kube_api import GROUP
 from train_controller import TrainController
@@ -24,14 +21,6 @@ from ropewalk.errors import ArtifactError, ClusterError, ConfigError
 from ropewalk.remote_artifacts import store_artifact
 from ropewalk.training.launch import Location, train_by_profile
 
-S3_SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
 WAIT = """
 import json, sys
 from pathlib import Path
@@ -70,32 +59,6 @@ def launch(placed, *, cluster, config=None, step=None):
         cluster=cluster,
         step=step,
     )
-
-
-@pytest.fixture
-def storage(monkeypatch, tmp_path):
-    """A bucket on an S3 server of its own process; its environment is that of the pods, too."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", S3_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{int(process.stdout.readline())}"
-    environment = {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    urllib.request.urlopen(address, timeout=10).close()
-    boto3.client("s3", endpoint_url=address).create_bucket(Bucket="mlpipeline")
-    # Connections of earlier tests, to other servers, are kept by their arguments, not by the environment.
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield environment
-    s3fs.S3FileSystem.clear_instance_cache()
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
 
 
 def test_two_nodes_train_under_torchrun_from_an_object_store_and_the_model_comes_back(

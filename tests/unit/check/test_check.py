@@ -15,6 +15,7 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
         "validation": {},
         "preprocess": {},
         "training": {"dropout": 0.3},
+        "tuning": {},
         "evaluation": {},
     }
 
@@ -32,6 +33,11 @@ def test_each_section_is_handed_back_with_empty_ones_filled_in() -> None:
         ({"config": {"training": {"weight_column": "w"}}}, r"weight_column='w': name it in preprocess\.ignore too"),
         ({"config": {}, "task": "binry"}, "Did you mean 'binary'"),
         ({"config": {}, "epochs": -1}, "epochs=-1"),
+        ({"config": {"tuning": {"algoritm": "tpe"}}}, r"tuning\.algoritm: .* Did you mean 'algorithm'"),
+        ({"config": {"tuning": {"algorithm": "tpx"}}}, r"tuning\.algorithm: 'tpx' is not known"),
+        ({"config": {}, "search": {"droput": [0.1]}}, r"search\.droput: .* Did you mean 'dropout'"),
+        ({"config": {"training": {"width": 8}}, "search": {"width": [8]}, "max_trials": 1}, r"search\.width: training"),
+        ({"config": {"tuning": {"algorithm": "cmaes"}}, "search": {"dropout": [0.1]}}, "cmaes needs two or more"),
         ({"config": {}, "push_to": "/data/o'hara.git"}, "push_to=.* holds a quotation mark"),
         ({"config": {}, "model_name": "a/b"}, "'a/b' cannot name a registered model"),
     ],
@@ -44,6 +50,13 @@ def test_a_wrong_setting_is_refused_by_name(arguments: dict, message: str) -> No
 def test_a_weight_column_that_is_ignored_as_a_feature_passes() -> None:
     config = {"training": {"weight_column": "w"}, "preprocess": {"ignore": ["w"]}}
     assert check(config)["training"] == {"weight_column": "w"}
+
+
+def test_a_search_is_checked_only_where_something_is_searched() -> None:
+    settled = {"training": {"architecture": "linear", "learning_rate": 0.1, "weight_decay": 0.0}}
+    assert check(settled)["training"] == settled["training"]
+    with pytest.raises(ConfigError, match="training settles all that is searched by default"):
+        check(settled, max_trials=3)
 
 
 def test_a_url_with_credentials_is_refused_without_repeating_them() -> None:
