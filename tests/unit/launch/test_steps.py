@@ -28,6 +28,15 @@ def test_after_a_failure_what_waits_counts_as_skipped():
     ]
 
 
+def test_what_a_search_found_is_told_to_later_steps():
+    steps = Steps(["tune", "b"])
+    found = {"best_parameters": {"width": 64}, "best_value": 0.9}
+    outputs = {"parameters": {**found, "other": "x"}, "artifacts": {}}
+    for event in (_started("tune"), _finished("tune") | {"outputs": outputs}):
+        steps.apply(event)
+    assert steps.brief()[0] == {"task": "tune", "state": "succeeded", "seconds": 2.5, **found}
+
+
 def test_a_retry_forgets_the_failure_before():
     steps = Steps(["a"])
     for event in (_started("a"), _finished("a", error="no"), _started("a"), _finished("a")):

@@ -46,6 +46,17 @@ def told(page: Path, **changes: Any) -> Summary:
     return summarize(**{"pipeline": "training", "run_id": "r1", "run_name": "first", "output": page, **changes})
 
 
+def test_what_a_search_found_is_on_the_page(failed_run: Path, page: Path) -> None:
+    best = {"best_parameters": {"learning_rate": 0.00321, "width": 64}, "best_trial": "tune-1-0007", "best_value": 0.9}
+    steps = [{"task": "tune-model", "state": "succeeded", "seconds": 9.0, **best}]
+    (failed_run / "steps.json").write_text(json.dumps(steps), encoding="utf-8")
+    (failed_run / "failure.json").unlink()
+    assert told(page, state="SUCCEEDED").result == "passed"
+    html = page.read_text(encoding="utf-8")
+    for shown in ("Best parameters", "Those of tune-1-0007.", "learning_rate", "0.00321", "64"):
+        assert shown in html
+
+
 @pytest.mark.parametrize("state", ["SUCCEEDED", "COMPLETE", "CACHED"])
 def test_a_run_that_passed_is_told_so(state: str, page: Path) -> None:
     summary = told(page, state=state, parameters={"data": "sample:wine"})
