@@ -14,13 +14,17 @@ from serving import served
 
 from ropewalk import images
 from ropewalk.artifacts import MODEL, PREPROCESSOR, SPLIT, TRIALS, read_artifact
+from ropewalk.cluster.trainjob import TrainJobConfig
 from ropewalk.components import tune_model
 from ropewalk.errors import ArtifactError, ClusterError, ConfigError
 from ropewalk.remote_artifacts import fetch_artifact, store_artifact
 from ropewalk.training.launch import Location
 from ropewalk.tuning import engines
 from ropewalk.tuning.launch import tune_by_profile
+from ropewalk.tuning.profile import TuneProfile
+from ropewalk.tuning.training_trials import read_request
 from ropewalk.tuning.tune import tune
+from ropewalk.tuning.work import Inputs, work_on_cluster
 
 KINDS = {"train": SPLIT, "validation": SPLIT, "preprocessor": PREPROCESSOR}
 QUICK = {"poll_seconds": 0.05, "longest_poll_seconds": 0.5}
@@ -150,6 +154,37 @@ def test_trials_read_the_splits_from_a_claim_that_step_and_trials_mount(katib, f
     assert {file.stat().st_mode & 0o222 for file in copied} == {0}
     for name, kind in KINDS.items():
         assert read_artifact(root / name, kind).digest == read_artifact(splits / name, kind).digest
+
+
+def test_data_on_the_steps_own_disk_are_refused_before_anything_is_asked_of_the_cluster(katib, fitted, tmp_path):
+    with pytest.raises(ConfigError, match="which pods of the cluster do not see"):
+        run(fitted("binary"), tmp_path, str(tmp_path))
+    assert katib.asked == []
+
+
+@pytest.mark.parametrize("kind", ["Job", "TrainJob", "PyTorchJob"])
+def test_trials_are_of_the_kind_that_the_profile_says_with_what_the_step_was_given(fitted, tmp_path, kind):
+    splits = fitted("binary")
+    locations = {name: Location(str(splits / name), f"s3://b/{name}") for name in KINDS}
+    inputs = Inputs(
+        locations=locations,
+        digests={name: read_artifact(splits / name, each).digest for name, each in KINDS.items()},
+        task="binary",
+        output=Location(str(tmp_path / "trials"), "s3://b/trials"),
+        identity="s3://b/model",
+    )
+    settings = {name: value for name, value in SETTINGS.items() if name != "config"}
+    request = read_request(**settings, seed=0, config=SETTINGS["config"])
+    profile = TuneProfile(trial=kind, pods=TrainJobConfig(nodes=1 if kind == "Job" else 2, cpu="2"))
+    step = {"resources": {"limits": {"nvidia.com/gpu": "1"}}, "node_selector": {"gpu": "h100"}}
+    template = work_on_cluster(request, inputs, profile, step).experiment.trial
+    assert template.manifest["kind"] == kind
+    text = json.dumps(template.manifest)
+    assert '"nvidia.com/gpu": "1"' in text
+    assert '"nodeSelector": {"gpu": "h100"}' in text
+    assert '"cpu": "2"' in text
+    assert ("torchrun -m ropewalk.training" in text) == (kind != "Job")
+    assert "--model 's3://b/trials.models/${trialParameters.trial_name}'" in text
 
 
 def test_a_second_attempt_adopts_the_experiment_and_takes_its_model(katib, fitted, tmp_path):

@@ -13,7 +13,7 @@ import s3fs
 
 from ropewalk.artifacts import MODEL, SPLIT, read_artifact, write_artifact
 from ropewalk.errors import ArtifactError, ConfigError, ServiceError
-from ropewalk.remote_artifacts import download_artifact, fetch_artifact, local_path, store_artifact
+from ropewalk.remote_artifacts import download_artifact, fetch_artifact, local_path, remove_artifact, store_artifact
 
 PORT_FILE = """
 import sys
@@ -192,3 +192,12 @@ def test_a_storage_that_does_not_answer_is_a_service_error(bucket, monkeypatch):
 def test_an_artifact_that_is_not_there_says_so(bucket):
     with pytest.raises(ArtifactError, match="holds no finished artifact"):
         fetch_artifact("s3://artifacts/none", SPLIT)
+
+
+def test_what_is_removed_is_gone_and_what_is_not_there_is_no_error(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_text("x")
+    (tmp_path / "a" / "manifest.json").write_text("{}")
+    remove_artifact(str(tmp_path / "a"))
+    assert list(tmp_path.iterdir()) == []
+    remove_artifact(str(tmp_path / "a"))

@@ -116,6 +116,7 @@ def work_on_cluster(request: Search, inputs: Inputs, profile: TuneProfile, step:
     if profile.shared_folder:
         places = _shared_places(inputs, Path(profile.shared_folder))
     else:
+        _refuse_local(inputs)
         places = inputs.places(lambda name: inputs.locations[name].uri, f"{inputs.output.uri}.models")
     builders: dict[str, Callable[..., TrialTemplate]] = {
         "Job": job_template,
@@ -134,6 +135,17 @@ def work_on_cluster(request: Search, inputs: Inputs, profile: TuneProfile, step:
     )
     engine = KatibEngine(profile.katib)
     return Work(experiment=experiment, engine=engine, places=places, folder=folder, close=engine.clean_up)
+
+
+def _refuse_local(inputs: Inputs) -> None:
+    """Refuse data on this machine's own disk, which pods elsewhere do not see."""
+    for name, location in inputs.locations.items():
+        if local_path(location.uri) is not None:
+            raise ConfigError(
+                f"{name} is at {location.uri}, which pods of the cluster do not see. Run the pipeline on the cluster, "
+                "set the profile's tune.shared_folder to a folder that this step and the trials mount, or use the "
+                "engine 'local'."
+            )
 
 
 def _shared_places(inputs: Inputs, shared: Path) -> Places:
