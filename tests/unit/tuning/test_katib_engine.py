@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
+from background import in_background
 from kube_api import NAMESPACE
 
 from ropewalk.cluster.access import granted_permissions
@@ -17,11 +19,13 @@ from ropewalk.cluster.connect import connect
 from ropewalk.cluster.patience import Patience
 from ropewalk.cluster.resource import SPEC_HASH
 from ropewalk.errors import ClusterError, ConfigError, RunError, ServiceError
+from ropewalk.tuning.containers import primary_containers
 from ropewalk.tuning.following import follow
 from ropewalk.tuning.katib_config import KatibConfig
 from ropewalk.tuning.katib_engine import KatibEngine
 from ropewalk.tuning.parse import read_experiment
 from ropewalk.tuning.results import result_of
+from ropewalk.tuning.trial_templates import pytorch_job_template, train_job_template
 
 GROUP = "kubeflow.org"
 ECHO = 'echo "loss=$0"'
@@ -451,6 +455,28 @@ def test_the_policy_says_what_is_deleted(katib_api, katib_engine, values_of, cle
         assert "deletionTimestamp" not in katib_api.the_experiment()["metadata"]
     else:
         katib_api.wait_for(lambda: not katib_api.all_of("experiments") and not katib_api.all_of("trials"))
+
+
+@pytest.mark.parametrize("make", [train_job_template, pytorch_job_template])
+def test_trials_of_several_pods_are_followed_by_the_one_that_has_the_metrics(katib_api, katib_engine, values_of, make):
+    """Torchrun itself is left out of the command, for speed: what becomes of the pods is the point."""
+    template = make(["sh", "-c", "echo out of memory; exit 4", "${trialParameters.what}"], ["what"], image="i")
+    line = "sh -c 'echo out of memory; exit 4' '${trialParameters.what}'"
+    text = json.dumps(template.manifest)
+    (old,) = {each.spec["args"][0] for each in primary_containers(template)}
+    manifest = json.loads(text.replace(json.dumps(old), json.dumps(line)))
+    made = replace(values_of("1"), trial=replace(template, manifest=manifest))
+    snapshot = run(katib_engine(), made)
+    assert states(snapshot) == ["failed"]
+    assert snapshot.trials[0].log_tail == ("out of memory", "[exit code 4, Error]")
+
+
+def test_two_attempts_at_once_share_one_experiment(katib_api, katib_engine, values_of):
+    engines = [katib_engine(), katib_engine()]
+    results = [in_background(run, engine, values_of("1", "2", line=f"sleep 0.3; {ECHO}")) for engine in engines]
+    first, second = (result(40) for result in results)
+    assert [vars(trial) for trial in first.trials] == [vars(trial) for trial in second.trials]
+    assert len(katib_api.controller.commands) == 2
 
 
 STEP = """
