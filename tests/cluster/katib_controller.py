@@ -242,6 +242,8 @@ class _Run:
         self.api.condition(trial, "Running", "TrialRunning")
         template = _pod_template(manifest)
         pod = self.api.add_trial_pod(trial, template, collected=self.controller.injects)
+        if manifest["kind"] != "Job":
+            self._add_worker(trial, template)
         container = primary_containers(replace(self.experiment.trial, manifest=manifest))[0].spec
         env = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
         env = {**os.environ, **env, "KATIB_TRIAL_NAME": name}
@@ -254,6 +256,13 @@ class _Run:
         process.reader = LineReader(self.experiment.metrics, self.experiment.objective.metrics)
         self.processes[name] = process
         self.api.say_in(pod, COLLECTOR if self.controller.injects else container["name"], _klog(f"Trial Name: {name}"))
+
+    def _add_worker(self, trial: dict[str, Any], template: dict[str, Any]) -> None:
+        """Add a pod whose metrics do not count, which so has no collector, and has ended well."""
+        role, rank = "training.kubeflow.org/job-role", "batch.kubernetes.io/job-completion-index"
+        metadata = {"labels": {**template["metadata"]["labels"], role: "worker", rank: "1"}}
+        worker = self.api.add_trial_pod(trial, {**template, "metadata": metadata}, collected=False)
+        self.api.end_trial_pod(worker, 0)
 
     def _tend(self, process: _Process) -> None:
         over = process.process.poll() is not None or process.ended_by

@@ -461,11 +461,12 @@ def test_the_policy_says_what_is_deleted(katib_api, katib_engine, values_of, cle
 def test_trials_of_several_pods_are_followed_by_the_one_that_has_the_metrics(katib_api, katib_engine, values_of, make):
     """Torchrun itself is left out of the command, for speed: what becomes of the pods is the point."""
     template = make(["sh", "-c", "echo out of memory; exit 4", "${trialParameters.what}"], ["what"], image="i")
-    line = "sh -c 'echo out of memory; exit 4' '${trialParameters.what}'"
+    line = "sh -c 'echo out of memory; sleep 0.3; exit 4' '${trialParameters.what}'"
     text = json.dumps(template.manifest)
     (old,) = {each.spec["args"][0] for each in primary_containers(template)}
     manifest = json.loads(text.replace(json.dumps(old), json.dumps(line)))
-    made = replace(values_of("1"), trial=replace(template, manifest=manifest))
+    # Without labels, too, as many an experiment is written: Katib knows those of each kind.
+    made = replace(values_of("1"), trial=replace(template, manifest=manifest, primary_labels={}))
     snapshot = run(katib_engine(), made)
     assert states(snapshot) == ["failed"]
     assert snapshot.trials[0].log_tail == ("out of memory", "[exit code 4, Error]")
