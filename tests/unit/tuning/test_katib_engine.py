@@ -146,13 +146,12 @@ def test_what_passes_by_itself_is_survived_wherever_it_happens(katib_api, katib_
     for verb, resource in (
         ("create", "experiments"),
         ("get", "experiments"),
-        ("watch", "experiments"),
         ("list", "trials"),
         ("get", "suggestions"),
         ("list", "pods"),
     ):
-        katib_api.fail(verb, resource, action, times=1 if action == 429 or verb == "watch" else 2)
-    snapshot = run(katib_engine(), values_of("1", "2", line=f"sleep 0.4; {ECHO}"))
+        katib_api.fail(verb, resource, action, times=1 if action == 429 else 2)
+    snapshot = run(katib_engine(), values_of("1", "2"))
     assert states(snapshot) == ["succeeded"] * 2
     assert [fault for fault in katib_api.faults if fault.times] == []
     assert len(katib_api.all_of("experiments")) == 1
@@ -165,9 +164,11 @@ def test_a_create_whose_answer_was_lost_is_not_done_twice(katib_api, katib_engin
     assert len(katib_api.controller.commands) == 2
 
 
-def test_an_expired_watch_is_opened_anew(katib_api, katib_engine, values_of):
-    katib_api.fail("watch", "experiments", "expired", times=3)
+@pytest.mark.parametrize("action", ["expired", 429, 503, "reset"])
+def test_a_watch_that_breaks_is_opened_anew(katib_api, katib_engine, values_of, action):
+    katib_api.fail("watch", "experiments", action, times=2)
     assert states(run(katib_engine(), values_of("1", line=f"sleep 0.5; {ECHO}"))) == ["succeeded"]
+    assert katib_api.asked.count((GROUP, "experiments", "watch")) >= 2
 
 
 def test_an_api_server_that_stays_away_leaves_the_experiment_to_the_next_attempt(katib_api, katib_engine, values_of):
@@ -480,6 +481,7 @@ def test_two_attempts_at_once_share_one_experiment(katib_api, katib_engine, valu
     assert len(katib_api.controller.commands) == 2
 
 
+TRIALS = 6
 STEP = """
 import json, sys
 from ropewalk.cluster.connect import connect
@@ -500,7 +502,7 @@ def step(spec, tmp_path):
     """Return a function that starts the step in a process of its own; its trials note that they ran."""
     started = []
     line = 'echo x >> "$MARK.$0"; sleep 0.3; echo "loss=$0"'
-    words = [str(number) for number in range(8)]
+    words = [str(number) for number in range(TRIALS)]
     content = json.dumps(
         spec(
             parameters=[{"name": "what", "type": "categorical", "values": words}],
@@ -530,10 +532,10 @@ def test_a_step_that_is_killed_at_random_moments_has_one_experiment_and_repeats_
         time.sleep(moments.uniform(0.3, 2.5))
         process.kill()
     said, _ = step().communicate(timeout=60)
-    table = [(str(number), "succeeded") for number in range(8)]
+    table = [(str(number), "succeeded") for number in range(TRIALS)]
     assert f"table {table}" in said, said
     assert len({each["metadata"]["uid"] for each in katib_api.all_of("experiments")}) == 1
-    assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(8)] == [1] * 8
+    assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(TRIALS)] == [1] * TRIALS
 
 
 def test_a_step_that_is_terminated_takes_its_experiment_with_it(katib_api, step):
