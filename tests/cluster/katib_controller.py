@@ -22,7 +22,7 @@ from ropewalk.tuning.filters import LineReader
 from ropewalk.tuning.medianstop import MedianStop
 from ropewalk.tuning.parse import parse_experiment
 from ropewalk.tuning.render import render_trial, value_text
-from ropewalk.tuning.spec import Experiment
+from ropewalk.tuning.spec import Experiment, MetricsSource
 from ropewalk.tuning.suggestions import Exhausted, Wait, make_suggester
 from ropewalk.tuning.tail import Tail
 
@@ -71,20 +71,34 @@ class KatibController:
 class _Process:
     """A trial that runs."""
 
-    def __init__(
-        self, trial: dict[str, Any], pod: dict[str, Any], folder: Path, line: str, env: dict[str, str]
-    ) -> None:
-        self.trial, self.pod, self.folder = trial, pod, folder
+    def __init__(self, trial: dict[str, Any], pod: dict[str, Any], folder: Path, line: str, env: Any) -> None:
+        self.trial, self.pod, self.folder, self.env = trial, pod, folder, env
         self.deadline: float | None = None
         self.reports: list[tuple[str, float]] = []
         self.ended_by = ""
         folder.mkdir(parents=True)
-        log = folder / "metrics.log"
-        log.touch()
-        self.tail = Tail(log)
-        # pkg/webhook/v1beta1/pod/inject_webhook.go, getMetricsCollectorArgs and mutateMetricsCollectorVolume.
-        self.line = f"{line} 1>{log} 2>&1 && echo completed > $$.pid"
-        self.process = subprocess.Popen(["sh", "-c", self.line], cwd=folder, env=env, start_new_session=True)
+        self.log = folder / "metrics.log"
+        self.log.touch()
+        self.line = line
+        self.printed: Tail | None = None
+
+    def start(self, source: MetricsSource) -> None:
+        """Run as Katib has it run (pkg/webhook/v1beta1/pod/inject_webhook.go): the output is redirected for StdOut."""
+        if source.kind == "File":
+            self.printed, self.tail = Tail(self.log), Tail(Path(source.path))
+            self.line = f"{self.line} && echo completed > $$.pid"
+        else:
+            self.tail = Tail(self.log)
+            self.line = f"{self.line} 1>{self.log} 2>&1 && echo completed > $$.pid"
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                ["sh", "-c", self.line],
+                cwd=self.folder,
+                env=self.env,
+                stdout=output if self.printed else None,
+                stderr=subprocess.STDOUT if self.printed else None,
+                start_new_session=True,
+            )
 
     def end(self, why: str) -> None:
         self.ended_by = self.ended_by or why
@@ -228,11 +242,14 @@ class _Run:
         self.api.condition(trial, "Running", "TrialRunning")
         template = _pod_template(manifest)
         pod = self.api.add_trial_pod(trial, template, collected=self.controller.injects)
+        if manifest["kind"] != "Job":
+            self._add_worker(trial, template)
         container = primary_containers(replace(self.experiment.trial, manifest=manifest))[0].spec
         env = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
         env = {**os.environ, **env, "KATIB_TRIAL_NAME": name}
         folder = self.controller.folder / name
         process = _Process(trial, pod, folder, _shell_line(container), env)
+        process.start(self.experiment.metrics)
         self.controller.commands.append(process.line)
         limit = manifest["spec"].get("activeDeadlineSeconds")
         process.deadline = time.monotonic() + limit if limit else None
@@ -240,9 +257,19 @@ class _Run:
         self.processes[name] = process
         self.api.say_in(pod, COLLECTOR if self.controller.injects else container["name"], _klog(f"Trial Name: {name}"))
 
+    def _add_worker(self, trial: dict[str, Any], template: dict[str, Any]) -> None:
+        """Add a pod whose metrics do not count, which so has no collector, and has ended well."""
+        role, rank = "training.kubeflow.org/job-role", "batch.kubernetes.io/job-completion-index"
+        metadata = {"labels": {**template["metadata"]["labels"], role: "worker", rank: "1"}}
+        worker = self.api.add_trial_pod(trial, {**template, "metadata": metadata}, collected=False)
+        self.api.end_trial_pod(worker, 0)
+
     def _tend(self, process: _Process) -> None:
         over = process.process.poll() is not None or process.ended_by
         self._collect(process, process.tail.rest() if over else process.tail.lines())
+        if process.printed:
+            for line in process.printed.rest() if over else process.printed.lines():
+                self.api.say_in(process.pod, self.experiment.trial.primary_container, line)
         if over:
             self.processes.pop(process.trial["metadata"]["name"], None)
             self._end(process)

@@ -163,10 +163,11 @@ def test_the_role_that_is_shipped_has_the_verbs_that_are_used_and_no_more(api, s
     assert set(api.asked) == granted
 
 
-def test_the_role_is_printed_for_the_account_that_is_named():
+@pytest.mark.parametrize("role", ["training", "tuning"])
+def test_the_role_is_printed_for_the_account_that_is_named(role):
     command = [sys.executable, "-m", "ropewalk.cluster", "--namespace", "team-b", "--service-account", "runner"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert printed == rbac_manifest(namespace="team-b", service_account="runner")
+    printed = subprocess.run([*command, "--role", role], check=True, capture_output=True, text=True).stdout
+    assert printed == rbac_manifest(namespace="team-b", service_account="runner", role=role)
     assert "name: runner\n    namespace: team-b" in printed
     assert "NAMESPACE" not in printed
 

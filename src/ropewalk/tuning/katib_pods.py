@@ -24,6 +24,12 @@ from ropewalk.tuning.spec import Experiment
 _KLOG = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w.-]+:\d+\] ")
 """How the collector's lines begin (k8s.io/klog)."""
 _COLLECTORS_OWN = "Trial Name: "
+_MASTER = {"training.kubeflow.org/job-role": "master"}
+_PRIMARY_LABELS: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("MPIJob", "PyTorchJob", "TFJob", "XGBoostJob"), _MASTER),
+    "TrainJob": {"jobset.sigs.k8s.io/replicatedjob-name": "node", "batch.kubernetes.io/job-completion-index": "0"},
+}
+"""Katib's defaults of primaryPodLabels (experiment_defaults.go)."""
 
 
 class _TrialLog:
@@ -189,11 +195,13 @@ class TrialPods:
 
     def _primary(self, trial: str, pods: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
         """Return the trial's newest pod that has its metrics."""
-        wanted = self._experiment.trial.primary_labels.items()
+        template = self._experiment.trial
+        wanted = template.primary_labels or _PRIMARY_LABELS.get(str(template.manifest.get("kind")), {})
         own = [
             pod
             for pod in pods
-            if pod["metadata"]["name"].startswith(f"{trial}-") and wanted <= pod["metadata"].get("labels", {}).items()
+            if pod["metadata"]["name"].startswith(f"{trial}-")
+            and wanted.items() <= pod["metadata"].get("labels", {}).items()
         ]
         return max(own, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), default=None)
 

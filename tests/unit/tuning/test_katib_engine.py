@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
+from background import in_background
 from kube_api import NAMESPACE
 
 from ropewalk.cluster.access import granted_permissions
@@ -17,11 +19,13 @@ from ropewalk.cluster.connect import connect
 from ropewalk.cluster.patience import Patience
 from ropewalk.cluster.resource import SPEC_HASH
 from ropewalk.errors import ClusterError, ConfigError, RunError, ServiceError
+from ropewalk.tuning.containers import primary_containers
 from ropewalk.tuning.following import follow
 from ropewalk.tuning.katib_config import KatibConfig
 from ropewalk.tuning.katib_engine import KatibEngine
 from ropewalk.tuning.parse import read_experiment
 from ropewalk.tuning.results import result_of
+from ropewalk.tuning.trial_templates import pytorch_job_template, train_job_template
 
 GROUP = "kubeflow.org"
 ECHO = 'echo "loss=$0"'
@@ -142,7 +146,6 @@ def test_what_passes_by_itself_is_survived_wherever_it_happens(katib_api, katib_
     for verb, resource in (
         ("create", "experiments"),
         ("get", "experiments"),
-        ("watch", "experiments"),
         ("list", "trials"),
         ("get", "suggestions"),
         ("list", "pods"),
@@ -150,7 +153,7 @@ def test_what_passes_by_itself_is_survived_wherever_it_happens(katib_api, katib_
         katib_api.fail(verb, resource, action, times=1 if action == 429 else 2)
     snapshot = run(katib_engine(), values_of("1", "2"))
     assert states(snapshot) == ["succeeded"] * 2
-    assert not any(fault.times for fault in katib_api.faults)
+    assert [fault for fault in katib_api.faults if fault.times] == []
     assert len(katib_api.all_of("experiments")) == 1
 
 
@@ -161,9 +164,11 @@ def test_a_create_whose_answer_was_lost_is_not_done_twice(katib_api, katib_engin
     assert len(katib_api.controller.commands) == 2
 
 
-def test_an_expired_watch_is_opened_anew(katib_api, katib_engine, values_of):
-    katib_api.fail("watch", "experiments", "expired", times=3)
+@pytest.mark.parametrize("action", ["expired", 429, 503, "reset"])
+def test_a_watch_that_breaks_is_opened_anew(katib_api, katib_engine, values_of, action):
+    katib_api.fail("watch", "experiments", action, times=2)
     assert states(run(katib_engine(), values_of("1", line=f"sleep 0.5; {ECHO}"))) == ["succeeded"]
+    assert katib_api.asked.count((GROUP, "experiments", "watch")) >= 2
 
 
 def test_an_api_server_that_stays_away_leaves_the_experiment_to_the_next_attempt(katib_api, katib_engine, values_of):
@@ -208,17 +213,16 @@ def test_the_role_that_is_shipped_has_the_verbs_that_are_used_and_no_more(
     katib_api, katib_engine, values_of, monkeypatch
 ):
     """A goal that leaves a trial running, a silent trial, one that fails, one out of time, and one that is stuck."""
-    engine = katib_engine()
+    engine, stuck = katib_engine(), katib_engine(stuck_seconds=0.2)
     pod = katib_api.add_pod({"metadata": {"name": "step", "uid": "none"}}, 0)
     monkeypatch.setenv("KFP_POD_NAME", pod["metadata"]["name"])
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     line = 'case "$0" in slow) echo loss=9; sleep 60;; bad) exit 3;; *) echo "loss=$0";; esac'
     goal = {"metric": "loss", "type": "minimize", "goal": 1}
     run(engine, values_of("slow", "1", line=line, objective=goal, limits={"parallel": 2}))
-    limits = {"stall_seconds": 0.5, "experiment_seconds": 3}
-    run(engine, values_of("bad", "slow", "slow ", line=line, name="second", limits=limits))
+    run(engine, values_of("bad", "slow", line=line, name="second", limits={"stall_seconds": 0.5}))
+    run(engine, values_of("1", "slow", line=line, name="later", limits={"experiment_seconds": 1.5}))
     katib_api.controller.suggests = False
-    stuck = katib_engine(stuck_seconds=0.2)
     with pytest.raises(ClusterError, match="is stuck"):
         run(stuck, values_of("1", name="third"))
     granted = {(each.group, each.resource, each.verb) for each in granted_permissions("tuning")}
@@ -418,12 +422,18 @@ def test_the_last_lines_of_logs_are_kept_of_the_trials_that_are_asked_for(
         assert again.trials[1].log_tail == snapshot.trials[1].log_tail
 
 
-def test_a_metrics_file_is_read_while_what_the_trial_prints_is_its_log(katib_api, katib_engine, experiment, tmp_path):
-    line = f'echo \'{{"loss": "0.5"}}\' >> {tmp_path}/m.json; echo printed; exit 2'
-    source = {"kind": "File", "path": f"{tmp_path}/m.json", "format": "JSON"}
-    made = experiment(line + " # $0", metrics=source, limits={"max_trials": 1})
-    snapshot = run(katib_engine(), made)
-    assert snapshot.trials[0].log_tail[-1] == "[exit code 2, Error]"
+@pytest.mark.parametrize("retain", ["failed", "all"])
+def test_a_metrics_file_is_read_while_what_the_trial_prints_is_its_log(
+    katib_api, katib_engine, values_of, tmp_path, retain
+):
+    file = tmp_path / "m.json"
+    line = f'printf "{{\\"loss\\": \\"0.5\\"}}\\n" >> {file}; echo printed; [ "$0" = good ]'
+    source = {"kind": "File", "path": str(file), "format": "JSON"}
+    snapshot = run(katib_engine(retain=retain), values_of("good", "bad", line=line, metrics=source))
+    assert states(snapshot) == ["succeeded", "failed"]
+    assert snapshot.trials[0].observations["loss"].latest == 0.5
+    assert snapshot.trials[0].log_tail == (("printed",) if retain == "all" else ())
+    assert snapshot.trials[1].log_tail == ("printed", "[exit code 1, Error]")
 
 
 @pytest.mark.parametrize(
@@ -448,6 +458,30 @@ def test_the_policy_says_what_is_deleted(katib_api, katib_engine, values_of, cle
         katib_api.wait_for(lambda: not katib_api.all_of("experiments") and not katib_api.all_of("trials"))
 
 
+@pytest.mark.parametrize("make", [train_job_template, pytorch_job_template])
+def test_trials_of_several_pods_are_followed_by_the_one_that_has_the_metrics(katib_api, katib_engine, values_of, make):
+    """Torchrun itself is left out of the command, for speed: what becomes of the pods is the point."""
+    template = make(["sh", "-c", "echo out of memory; exit 4", "${trialParameters.what}"], ["what"], image="i")
+    line = "sh -c 'echo out of memory; sleep 0.3; exit 4' '${trialParameters.what}'"
+    text = json.dumps(template.manifest)
+    (old,) = {each.spec["args"][0] for each in primary_containers(template)}
+    manifest = json.loads(text.replace(json.dumps(old), json.dumps(line)))
+    # Without labels, too, as many an experiment is written: Katib knows those of each kind.
+    made = replace(values_of("1"), trial=replace(template, manifest=manifest, primary_labels={}))
+    snapshot = run(katib_engine(), made)
+    assert states(snapshot) == ["failed"]
+    assert snapshot.trials[0].log_tail == ("out of memory", "[exit code 4, Error]")
+
+
+def test_two_attempts_at_once_share_one_experiment(katib_api, katib_engine, values_of):
+    engines = [katib_engine(), katib_engine()]
+    results = [in_background(run, engine, values_of("1", "2", line=f"sleep 0.3; {ECHO}")) for engine in engines]
+    first, second = (result(40) for result in results)
+    assert [vars(trial) for trial in first.trials] == [vars(trial) for trial in second.trials]
+    assert len(katib_api.controller.commands) == 2
+
+
+TRIALS = 6
 STEP = """
 import json, sys
 from ropewalk.cluster.connect import connect
@@ -468,7 +502,7 @@ def step(spec, tmp_path):
     """Return a function that starts the step in a process of its own; its trials note that they ran."""
     started = []
     line = 'echo x >> "$MARK.$0"; sleep 0.3; echo "loss=$0"'
-    words = [str(number) for number in range(8)]
+    words = [str(number) for number in range(TRIALS)]
     content = json.dumps(
         spec(
             parameters=[{"name": "what", "type": "categorical", "values": words}],
@@ -498,10 +532,10 @@ def test_a_step_that_is_killed_at_random_moments_has_one_experiment_and_repeats_
         time.sleep(moments.uniform(0.3, 2.5))
         process.kill()
     said, _ = step().communicate(timeout=60)
-    table = [(str(number), "succeeded") for number in range(8)]
+    table = [(str(number), "succeeded") for number in range(TRIALS)]
     assert f"table {table}" in said, said
     assert len({each["metadata"]["uid"] for each in katib_api.all_of("experiments")}) == 1
-    assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(8)] == [1] * 8
+    assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(TRIALS)] == [1] * TRIALS
 
 
 def test_a_step_that_is_terminated_takes_its_experiment_with_it(katib_api, step):
