@@ -51,9 +51,9 @@ def tune_model(
         epochs: Most passes of each trial over the training rows; 0 has it chosen by the table's size.
         seed: Seed of suggestions, initial weights, shuffling and dropout.
         engine: "local" runs trials in this pod or on this machine, "katib" on the cluster; "auto" is the profile's, else katib where the cluster has it.
-        config: Algorithm, goal, parallel trials, limits, or a whole Katib Experiment; see `python -m ropewalk.tuning --help`.
-        training: Network and optimiser settings that are the same in every trial.
-        cluster: The profile's: engine, kind and pods of trials, where they find the data.
+        config: Further settings: algorithm, objective, goal, parallel, limits, or a whole Katib Experiment; see docs/tuning.md.
+        training: Network and optimiser settings that are the same in every trial; see `python -m ropewalk.training --help`.
+        cluster: The profile's settings: engine, kind and pods of trials, where they find the data.
         task_config: What was set on the step; KFP fills it in.
 
     Returns:
