@@ -141,19 +141,20 @@ def test_trials_read_the_splits_from_a_claim_that_step_and_trials_mount(katib, f
     with pytest.raises(ConfigError, match="this step has no such folder"):
         run(splits, tmp_path, "s3://nowhere", cluster=cluster)
     shared.mkdir()
-    line = f"test -d ${{ROPEWALK_TRAIN%#*}} && cp -r {splits / 'model'} $ROPEWALK_MODELS/$KATIB_TRIAL_NAME"
-    line += " && echo loss=${trialParameters.n}"
+    # The copy is there, and no file of it may be written to.
+    line = "test -f ${ROPEWALK_TRAIN%#*}/manifest.json && find ${ROPEWALK_TRAIN%#*} -type f -perm /222 -exec false {} +"
+    line += f" && cp -r {splits / 'model'} $ROPEWALK_MODELS/$KATIB_TRIAL_NAME && echo loss=${{trialParameters.n}}"
     config = {"experiment": own_katib(line)}
     tuned = run(splits, tmp_path, "s3://nowhere", cluster=cluster, search={}, config=config)
     assert tuned.result.best_parameters == {"n": 1}
     assert read_artifact(tmp_path / "model", MODEL).digest == read_artifact(splits / "model", MODEL).digest
     (root,) = shared.iterdir()
     assert [path.name for path in (root / "models").iterdir()] == [tuned.result.best_trial]
-    copied = [file for name in KINDS for file in (root / name).rglob("*") if file.is_file()]
-    assert copied
-    assert {file.stat().st_mode & 0o222 for file in copied} == {0}
-    for name, kind in KINDS.items():
-        assert read_artifact(root / name, kind).digest == read_artifact(splits / name, kind).digest
+    assert [path.name for path in root.iterdir()] == ["models"]
+    for command in katib.sent[0]["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"]:
+        env = {entry["name"]: entry["value"] for entry in command["env"]}
+        digest = read_artifact(splits / "train", SPLIT).digest
+        assert env["ROPEWALK_TRAIN"] == f"{root / 'train'}#{digest}"
 
 
 def test_data_on_the_steps_own_disk_are_refused_before_anything_is_asked_of_the_cluster(katib, fitted, tmp_path):

@@ -32,6 +32,8 @@ _MOST_PARALLEL = 4
 """Trials at once on this machine, where nobody says how many: each of them holds the table in memory."""
 _KATIB_PARALLEL = 3
 """Katib's own default."""
+_TERMINATE_SECONDS = 3.0
+"""How long a trial that is told to end may write its checkpoint: less than what a stopped step is given itself."""
 _READ_ONLY = 0o444
 
 
@@ -99,7 +101,7 @@ def work_here(request: Search, inputs: Inputs) -> Work:
     )
     with disk_errors(folder):
         Path(places.models).mkdir(parents=True, exist_ok=True)
-    engine = LocalEngine(folder, LocalConfig(seed=request.seed, cpus=cpus))
+    engine = LocalEngine(folder, LocalConfig(seed=request.seed, cpus=cpus, terminate_seconds=_TERMINATE_SECONDS))
     return Work(experiment=experiment, engine=engine, places=places, folder=folder)
 
 
@@ -134,7 +136,15 @@ def work_on_cluster(request: Search, inputs: Inputs, profile: TuneProfile, step:
         dress=lambda template: replace(template, manifest=with_step(template.manifest, step)),
     )
     engine = KatibEngine(profile.katib)
-    return Work(experiment=experiment, engine=engine, places=places, folder=folder, close=engine.clean_up)
+
+    def close(*, succeeded: bool) -> None:
+        engine.clean_up(succeeded=succeeded)
+        if succeeded and profile.shared_folder:
+            # A claim outlives the run; a failed one may be tried again and finds its copies.
+            for name in inputs.locations:
+                shutil.rmtree(Path(places.models).with_name(name))
+
+    return Work(experiment=experiment, engine=engine, places=places, folder=folder, close=close)
 
 
 def _refuse_local(inputs: Inputs) -> None:
