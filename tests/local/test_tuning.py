@@ -1,6 +1,10 @@
 """The pipeline `tuning`, compiled, runs on this machine from data to the registered best of many models."""
 
+import fcntl
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 from ropewalk.artifacts import TRIALS, read_artifact
@@ -54,3 +58,25 @@ def test_a_typo_in_the_search_is_refused_before_anything_starts(ropewalk):
     assert "search.drop_out" in ended.stderr
     assert "Did you mean 'dropout'?" in ended.stderr
     assert ropewalk.folders() == []
+
+
+def test_ctrl_c_ends_the_trials_and_nothing_of_them_runs_on(ropewalk):
+    search = json.dumps({"learning_rate": [0.001, 0.002]})
+    config = {"training": {"architecture": "linear", "patience": 100000}, "tuning": {"algorithm": "grid"}}
+    arguments = ["--search", search, "--max-trials", "2", "--epochs", "100000", "--config", json.dumps(config)]
+    process = ropewalk.start("run", "tuning", *arguments)
+    logs = "runs/*/artifacts/tune-model/trials.work/trials/*/trial.log"
+    deadline = time.monotonic() + 120
+    while not any("epoch 1/" in log.read_text() for log in ropewalk.home.glob(logs)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    locks = list(ropewalk.home.glob("runs/*/artifacts/tune-model/trials.work/trials/*/lock"))
+    assert locks
+    for file in locks:
+        with file.open() as lock:
+            # Held by every process of the trial.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert list(ropewalk.home.glob("runs/*/artifacts/tune-model/model")) == []
