@@ -541,16 +541,18 @@ def step(spec, tmp_path):
 
 
 def test_a_step_that_is_killed_at_random_moments_has_one_experiment_and_repeats_nothing(katib_api, step, tmp_path):
-    moments = random.Random(5)
-    for _ in range(4):
-        process = step()
-        time.sleep(moments.uniform(0.3, 2.5))
+    """The first one is killed while it waits for the answer to its creation; the others after some request."""
+    for requests in (1, *random.Random(5).sample(range(2, 15), 2)):
+        process, seen = step(), len(katib_api.asked)
+        katib_api.wait_for(lambda most=seen + requests: len(katib_api.asked) >= most, 60)
         process.kill()
+        process.wait()
     said, _ = step().communicate(timeout=60)
     table = [(str(number), "succeeded") for number in range(TRIALS)]
     assert f"table {table}" in said, said
     assert len({each["metadata"]["uid"] for each in katib_api.all_of("experiments")}) == 1
     assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(TRIALS)] == [1] * TRIALS
+    assert len(katib_api.sent) == 4
 
 
 def test_a_step_that_is_terminated_takes_its_experiment_with_it(katib_api, step):
