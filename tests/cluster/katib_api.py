@@ -105,16 +105,21 @@ class KatibApi(KubeApi):
 
     def add_trial_pod(self, trial: dict[str, Any], template: dict[str, Any], *, collected: bool) -> dict[str, Any]:
         """Start a trial's pod; Katib's webhook adds labels and the collector, where it is called."""
-        metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
-        name = trial["metadata"]["name"]
-        containers = [each["name"] for each in spec["containers"]] + ["metrics-logger-and-collector"] * collected
-        labels = {**(metadata.get("labels") or {}), "job-name": name, "job-uid": trial["metadata"]["uid"]}
+        made, name = copy.deepcopy(template), trial["metadata"]["name"]
+        labels = {**made["metadata"].get("labels", {}), "job-name": name}
         if collected:
             labels |= {**trial["metadata"]["labels"], "katib.kubeflow.org/trial": name}
+            made["spec"]["containers"].append({"name": "metrics-logger-and-collector"})
+        made["metadata"]["labels"] = labels
+        return self.add_pod_of(trial, f"{name}-{uuid.uuid4().hex[:5]}", made)
+
+    def add_pod_of(self, owner: dict[str, Any], name: str, template: dict[str, Any]) -> dict[str, Any]:
+        """Start a pod that goes with its owner."""
+        containers = [each["name"] for each in template["spec"]["containers"]]
+        labels = {**template["metadata"]["labels"], "job-uid": owner["metadata"]["uid"]}
         running = {"running": {"startedAt": now()}}
-        pod_name = f"{name}-{uuid.uuid4().hex[:5]}"
         pod = {
-            "metadata": {"name": pod_name, "uid": str(uuid.uuid4()), "labels": labels, "creationTimestamp": now()},
+            "metadata": {"name": name, "uid": str(uuid.uuid4()), "labels": labels, "creationTimestamp": now()},
             "spec": {"containers": [{"name": each} for each in containers]},
             "status": {
                 "phase": "Running",
@@ -122,9 +127,9 @@ class KatibApi(KubeApi):
             },
         }
         with self.changed:
-            self.pods[pod_name] = pod
+            self.pods[name] = pod
             for each in containers:
-                self.logs[f"{pod_name}/{each}"] = Log()
+                self.logs[f"{name}/{each}"] = Log()
             self.touch(pod)
         return pod
 
@@ -249,7 +254,8 @@ class KatibApi(KubeApi):
                 return
             self.patches.append(handler.body)
             changed = _merged(resource, handler.body)
-            if wrong := _update_refusal(resource, changed):
+            named = {name: value for name, value in changed.items() if name != "status"}
+            if wrong := ", ".join(experiment_problems(named)) or _update_refusal(resource, changed):
                 handler._fail(400, f"{_WEBHOOK}: {wrong}")
                 return
             resource.update(changed)

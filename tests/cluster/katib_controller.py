@@ -141,6 +141,11 @@ class _Run:
     def _loop(self) -> None:
         metadata = {"name": self.experiment.name, "ownerReferences": self.owners}
         self.suggestion = self.api.keep("suggestions", {"metadata": metadata, "spec": {"requests": 0}, "status": {}})
+        service = {
+            "metadata": {"labels": {LABEL: self.experiment.name}},
+            "spec": {"containers": [{"name": "suggestion"}]},
+        }
+        self.service = self.api.add_pod_of(self.suggestion, f"{self.experiment.name}-grid-7c5-x2v", service)
         self.api.condition(self.resource, "Created", "ExperimentCreated")
         self.api.condition(self.resource, "Running", "ExperimentRunning")
         while not self.deleted:

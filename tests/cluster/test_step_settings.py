@@ -67,9 +67,10 @@ def test_a_jobs_named_container_and_its_pod_have_the_steps_settings():
     assert before == JOB
 
 
-def test_every_pod_of_a_pytorch_job_has_them():
-    replicas = with_step(PYTORCH_JOB, STEP, container="trial")["spec"]["pytorchReplicaSpecs"]
-    for replica in replicas.values():
+def test_every_pod_of_a_pytorch_job_has_them_and_a_process_per_gpu():
+    spec = with_step(PYTORCH_JOB, STEP, container="trial")["spec"]
+    assert spec["nprocPerNode"] == "2"
+    for replica in spec["pytorchReplicaSpecs"].values():
         check_pod(replica["template"])
 
 

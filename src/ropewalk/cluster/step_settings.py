@@ -43,8 +43,14 @@ def with_step(manifest: Mapping[str, Any], step: Mapping[str, Any], *, container
             holder["volumeMounts"] = _by_key("mountPath", mounts, holder.get("volumeMounts", []))
         if made["kind"] != "TrainJob":
             _set_work(_container(pod, container), "resources", step)
+    # Fewer processes than GPUs would leave some idle, more would share one.
+    devices = gpus(step.get("resources", {}))
     if made["kind"] == "TrainJob":
-        _set_trainer(made["spec"].setdefault("trainer", {}), step)
+        trainer = made["spec"].setdefault("trainer", {})
+        _set_work(trainer, "resourcesPerNode", step)
+        trainer |= {"numProcPerNode": devices} if devices else {}
+    elif made["kind"] == "PyTorchJob" and devices:
+        made["spec"]["nprocPerNode"] = str(devices)
     return made
 
 
@@ -96,13 +102,6 @@ def _set_work(holder: dict[str, Any], resources: str, step: Mapping[str, Any]) -
     if step.get("env"):
         own = {entry["name"]: entry for entry in holder.get("env", [])}
         holder["env"] = list({**own, **{entry["name"]: entry for entry in step["env"]}}.values())
-
-
-def _set_trainer(trainer: dict[str, Any], step: Mapping[str, Any]) -> None:
-    _set_work(trainer, "resourcesPerNode", step)
-    if devices := gpus(step.get("resources", {})):
-        # Fewer processes would leave GPUs idle, more would share one.
-        trainer["numProcPerNode"] = devices
 
 
 def _merged_resources(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -6,13 +6,19 @@ from ropewalk.cluster.connection import Cluster
 from ropewalk.tuning.engine import OVER, Trial
 from ropewalk.tuning.katib_resources import EXPERIMENT_LABEL, SUGGESTION
 
-_TRIALS_SHOWN = 3
+_SHOWN = 3
 _EVENTS_SHOWN = 5
 
 
 def circumstances(cluster: Cluster, experiment: str, trials: Iterable[Trial]) -> str:
-    """Return the conditions of the suggestion, and the events of trials that have not ended and of their pods."""
-    return "\n".join([*_of_suggestion(cluster, experiment), *_of_trials(cluster, experiment, trials)])
+    """Return the conditions of the suggestion and events: its own, those of trials that have not ended, of all pods."""
+    trials = list(trials)
+    pods = [pod["metadata"]["name"] for pod in cluster.pods({EXPERIMENT_LABEL: experiment})]
+    ended = tuple(f"{trial.name}-" for trial in trials if trial.state in OVER)
+    waiting = [trial.name for trial in trials if trial.state not in OVER]
+    lines = [*_of_suggestion(cluster, experiment), *(f"Trial {name} has not ended." for name in waiting)]
+    concerned = [experiment, *waiting[:_SHOWN], *[pod for pod in pods if not pod.startswith(ended)][: 2 * _SHOWN]]
+    return "\n".join([*lines, *(line for name in concerned for line in _events(cluster, name))])
 
 
 def _of_suggestion(cluster: Cluster, experiment: str) -> Iterator[str]:
@@ -24,16 +30,6 @@ def _of_suggestion(cluster: Cluster, experiment: str) -> Iterator[str]:
     yield f"Its Suggestion has given {got} of the {wanted} parameter sets that were asked for."
     for each in suggestion.get("status", {}).get("conditions") or []:
         yield f"Suggestion {each['type']}={each['status']}: {each.get('reason', '')}: {each.get('message', '')}"
-    yield from _events(cluster, experiment)
-
-
-def _of_trials(cluster: Cluster, experiment: str, trials: Iterable[Trial]) -> Iterator[str]:
-    waiting = [trial.name for trial in trials if trial.state not in OVER]
-    pods = [pod["metadata"]["name"] for pod in cluster.pods({EXPERIMENT_LABEL: experiment})]
-    for name in waiting[:_TRIALS_SHOWN]:
-        yield f"Trial {name} has not ended."
-        for each in [name, *(pod for pod in pods if pod.startswith(f"{name}-"))]:
-            yield from _events(cluster, each)
 
 
 def _events(cluster: Cluster, name: str) -> Iterator[str]:

@@ -92,7 +92,7 @@ class TrialPods:
         self._reasons: dict[str, str] = {}
         self._ended: dict[str, float] = {}
         self.running = 0
-        """Pods that run."""
+        """Pods of trials that run."""
 
     def look(self, trials: Iterable[Trial]) -> None:
         """Take in what the pods of `trials` do now, and end those that have been silent for too long.
@@ -102,6 +102,9 @@ class TrialPods:
         """
         trials = list(trials)
         pods = self._cluster.pods({EXPERIMENT_LABEL: self._experiment.name})
+        # The service that suggests has pods with the same label.
+        starts = tuple(f"{trial.name}-" for trial in trials)
+        pods = [pod for pod in pods if pod["metadata"]["name"].startswith(starts)]
         self.running = sum(pod["status"].get("phase") == "Running" for pod in pods)
         for trial in trials:
             if trial.name in self._tails:

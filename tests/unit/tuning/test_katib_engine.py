@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from background import in_background
 from kube_api import NAMESPACE
+from quick import QUICK
 
 from ropewalk.cluster.access import granted_permissions
 from ropewalk.cluster.connect import connect
@@ -23,6 +24,7 @@ from ropewalk.tuning.containers import primary_containers
 from ropewalk.tuning.following import follow
 from ropewalk.tuning.katib_config import KatibConfig
 from ropewalk.tuning.katib_engine import KatibEngine
+from ropewalk.tuning.katib_plan import plan_experiment
 from ropewalk.tuning.parse import read_experiment
 from ropewalk.tuning.results import result_of
 from ropewalk.tuning.trial_templates import pytorch_job_template, train_job_template
@@ -125,6 +127,23 @@ def test_published_examples_are_accepted_by_the_server_as_they_stand(scripted, k
     kept = scripted.the_experiment()
     assert kept["metadata"]["name"] == imported.name
     assert kept["spec"]["objective"]["objectiveMetricName"] == imported.objective.metric
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"maxTrialCout": 3}, r"unknown field \"\.spec\.maxTrialCout\""),
+        ({"maxTrialCount": "3"}, r"\.spec\.maxTrialCount: Invalid value: '3': must be of type integer"),
+        ({"objective": {"goal": True}}, r"\.spec\.objective\.goal: Invalid value: True"),
+        ({"parallelTrialCount": 9}, "parallelTrialCount should be less than or equal to maxTrialCount"),
+    ],
+)
+def test_the_server_holds_what_is_sent_against_katibs_schema_and_webhook(katib_api, values_of, change, told):
+    plan = plan_experiment(values_of("1"), KatibConfig())
+    body = {**plan.body, "spec": {**plan.body["spec"], **change}}
+    with pytest.raises(ClusterError, match=told):
+        connect(patience=QUICK, role="tuning").create(replace(plan, body=body))
+    assert not katib_api.all_of("experiments")
 
 
 def test_the_same_spec_is_adopted_and_another_is_refused_by_both_hashes(katib_api, katib_engine, values_of):
@@ -265,14 +284,9 @@ def test_an_experiment_that_is_stuck_says_what_its_suggestion_says(katib_api, ka
     def complain():
         suggestion = katib_api.wait_for(lambda: katib_api.all_of("suggestions"))[0]
         katib_api.condition(suggestion, "DeploymentReady", "DeploymentNotReady", "0/3 nodes are available")
-        katib_api.events.append(
-            {
-                "involvedObject": {"name": "bowl"},
-                "reason": "FailedScheduling",
-                "message": "no room",
-                "lastTimestamp": "1",
-            }
-        )
+        for name in ("bowl", "bowl-grid-7c5-x2v"):
+            event = {"involvedObject": {"name": name}, "reason": "FailedScheduling", "message": f"no room for {name}"}
+            katib_api.events.append(event)
 
     threading.Thread(target=complain, daemon=True).start()
     with pytest.raises(ClusterError) as stuck:
@@ -280,7 +294,8 @@ def test_an_experiment_that_is_stuck_says_what_its_suggestion_says(katib_api, ka
     message = str(stuck.value)
     assert "is stuck: for 1 s no trial has run" in message
     assert "Suggestion DeploymentReady=True: DeploymentNotReady: 0/3 nodes are available" in message
-    assert "Event of bowl: FailedScheduling: no room" in message
+    assert "Event of bowl: FailedScheduling: no room for bowl" in message
+    assert "Event of bowl-grid-7c5-x2v: FailedScheduling: no room for bowl-grid-7c5-x2v" in message
 
 
 def test_deletion_by_someone_else_is_an_error_at_once(katib_api, katib_engine, values_of):
@@ -526,16 +541,18 @@ def step(spec, tmp_path):
 
 
 def test_a_step_that_is_killed_at_random_moments_has_one_experiment_and_repeats_nothing(katib_api, step, tmp_path):
-    moments = random.Random(5)
-    for _ in range(4):
-        process = step()
-        time.sleep(moments.uniform(0.3, 2.5))
+    """The first one is killed while it waits for the answer to its creation; the others after some request."""
+    for requests in (1, *random.Random(5).sample(range(2, 15), 2)):
+        process, seen = step(), len(katib_api.asked)
+        katib_api.wait_for(lambda most=seen + requests: len(katib_api.asked) >= most, 60)
         process.kill()
+        process.wait()
     said, _ = step().communicate(timeout=60)
     table = [(str(number), "succeeded") for number in range(TRIALS)]
     assert f"table {table}" in said, said
     assert len({each["metadata"]["uid"] for each in katib_api.all_of("experiments")}) == 1
     assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(TRIALS)] == [1] * TRIALS
+    assert len(katib_api.sent) == 4
 
 
 def test_a_step_that_is_terminated_takes_its_experiment_with_it(katib_api, step):
