@@ -252,7 +252,7 @@ class _Gathered:
         )
 
     def _part_categories(self, sampled: NDArray[np.float64]) -> tuple[float, ...]:
-        """Return the values of a part of a time when it has few, and whole ones; a value that no sampled row has is new.
+        """Return the values of a part of a time when they are few and whole; one that no sampled row has is new.
 
         So a day of the year may differ from its neighbours, as a holiday does.
         """
