@@ -44,6 +44,12 @@ class Number:
     """Quantile scaling: what each of `edges` becomes, values between them in proportion. Empty: linear scaling."""
     indicator: bool = True
     """Whether the model is told where it was missing."""
+    vocabulary: tuple[float, ...] = ()
+    """Of a part of a time: its known values, increasing, which enter as categories too. Empty: it is a number only."""
+
+    def label(self, column: str) -> str:
+        """Return its name as a part of `column`: "distance", "time_hour.day_of_week"."""
+        return column if self.part == VALUE else f"{column}.{self.part}"
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return float64 `values` of the column's own unit as the network takes them; order is kept."""

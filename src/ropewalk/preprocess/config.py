@@ -67,7 +67,7 @@ class PreprocessConfig:
     min_count: int = 1
     """Training rows that a category must have; rarer ones count as unknown, together with new ones. At least 1."""
     integer_categories: int = 512
-    """Integer columns with at most this many distinct values enter as categories too; 0: none do."""
+    """Integer columns, and parts of times, of at most this many distinct values enter as categories too; 0: none."""
     quantile_bins: int = 48
     """Bins per numeric column, at quantiles of the training rows, for its piecewise-linear embedding; in 2..256."""
     datetime_parts: tuple[str, ...] = ("hour", "day_of_week", "day_of_year")

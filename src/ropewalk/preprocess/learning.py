@@ -248,7 +248,17 @@ class _Gathered:
             fill=None if fill == center else fill,
             targets=_normal_scores(grid, edges, levels) if scaling == "quantile" else (),
             indicator=self._config.missing_indicator,
+            vocabulary=self._part_categories(sampled) if self.role == DATETIME else (),
         )
+
+    def _part_categories(self, sampled: NDArray[np.float64]) -> tuple[float, ...]:
+        """Return the values of a part of a time when they are few and whole; one that no sampled row has is new.
+
+        So a day of the year may differ from its neighbours, as a holiday does.
+        """
+        values = np.unique(sampled)
+        few_and_whole = len(values) <= self._config.integer_categories and bool((values == np.floor(values)).all())
+        return tuple(values.tolist()) if few_and_whole else ()
 
 
 def _normal_scores(

@@ -28,7 +28,9 @@ from ropewalk.preprocess.config import CATEGORICAL, DATETIME, NUMERIC
 from ropewalk.preprocess.function import apply_function
 
 FILE = "preprocessor.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_READABLE = (2, 3)
+"""Format 2 knew no categories of parts of times."""
 
 UNKNOWN = 0
 """Code of a category that was not seen in training."""
@@ -51,6 +53,18 @@ class Encoded:
     """float32; 1 where the number is missing and the model is to know, else 0."""
     codes_BC: np.ndarray
     """int32; UNKNOWN, MISSING, or FIRST_CATEGORY + position in the vocabulary or bucket."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One column of `Encoded.codes_BC`."""
+
+    name: str
+    """Raw column, with the part of a time: "origin", "time_hour.day_of_week"."""
+    vocabulary: Sequence[str | float]
+    """The known categories; of a hashed column the numbers of its buckets."""
+    is_number_too: bool
+    """Whether it stands in `Encoded.numbers_BN` as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +105,16 @@ class Preprocessor:
         return [number for column in self.used for number in column.numbers]
 
     @property
-    def vocabularies(self) -> list[Sequence[str | float]]:
-        """The known categories, in the order of `Encoded.codes_BC`; of a hashed column the numbers of its buckets."""
-        found: list[Sequence[str | float]] = []
+    def coded(self) -> list[Coded]:
+        """What is read as categories, in the order of `Encoded.codes_BC`."""
+        found = []
         for column in self.used:
             if column.vocabulary is not None:
-                found.append(column.vocabulary)
+                found.append(Coded(column.name, column.vocabulary, bool(column.numbers)))
             elif column.buckets is not None:
-                found.append(range(column.buckets))
+                found.append(Coded(column.name, range(column.buckets), is_number_too=False))
+            parts = [number for number in column.numbers if number.vocabulary]
+            found += [Coded(number.label(column.name), number.vocabulary, is_number_too=True) for number in parts]
         return found
 
     def prepare(self, table: pa.Table) -> pa.Table:
@@ -137,6 +153,11 @@ class Preprocessor:
                 missing.append(part.is_null().to_numpy(zero_copy_only=False) & number.indicator)
             if column.categories is not None:
                 codes.append(_codes(values, column))
+            codes += [
+                _positions(part, number.vocabulary)
+                for number, part in zip(column.numbers, found, strict=True)
+                if number.vocabulary
+            ]
         return Encoded(
             _stack(numbers, table.num_rows, np.float32),
             _stack(missing, table.num_rows, np.float32),
@@ -193,9 +214,10 @@ def load_preprocessor(folder: Path) -> Preprocessor:
     """
     content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
     version = content.pop("format_version")
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise ArtifactError(
-            f"{folder / FILE} has format {version}; this release reads {FORMAT_VERSION}. Run preprocessing again."
+            f"{folder / FILE} has format {version}; this release reads {_READABLE[0]} to {FORMAT_VERSION}. "
+            "Run preprocessing again."
         )
     return Preprocessor(
         task=content["task"],
@@ -214,7 +236,7 @@ def class_names(target: pa.Array) -> pa.Array:
 
 def _column(entry: dict[str, Any]) -> Column:
     numbers = tuple(
-        Number(**{**number, "edges": tuple(number["edges"]), "targets": tuple(number["targets"])})
+        Number(**{name: tuple(value) if isinstance(value, list) else value for name, value in number.items()})
         for number in entry.pop("numbers")
     )
     vocabulary = entry.pop("vocabulary")
@@ -241,7 +263,11 @@ def _codes(values: pa.Array, column: Column) -> np.ndarray:
         assert column.buckets is not None
         positions = bucket_of(values, column.buckets)
         return _shifted(positions, positions.is_null())
-    known = pa.array(column.vocabulary)
+    return _positions(values, column.vocabulary)
+
+
+def _positions(values: pa.Array, vocabulary: Sequence[str | float]) -> np.ndarray:
+    known = pa.array(vocabulary)
     values = as_categories(as_numbers(values) if pa.types.is_floating(known.type) else values)
     return _shifted(pc.index_in(values, value_set=known), values.is_null())
 

@@ -37,6 +37,8 @@ def _read_as(column: Column) -> str:
     found = [f"{len(column.numbers)} number{'s' if len(column.numbers) > 1 else ''}"] if column.numbers else []
     if column.vocabulary is not None:
         found.append(f"{len(column.vocabulary):,} categories")
+    if any(number.vocabulary for number in column.numbers):
+        found.append(f"{sum(len(number.vocabulary) for number in column.numbers):,} categories")
     if column.buckets is not None:
         found.append(f"{column.buckets:,} buckets")
     return ", ".join(found)

@@ -47,7 +47,7 @@ class Parts:
     @property
     def bytes_per_row(self) -> int:
         """Memory of one encoded row with its target and weight."""
-        return 8 * len(self._preprocessor.numbers) + 4 * len(self._preprocessor.vocabularies) + 12
+        return 8 * len(self._preprocessor.numbers) + 4 * len(self._preprocessor.coded) + 12
 
     def learn_labels(self, config: TrainingConfig) -> Labels:
         """Return how the rows' target is scaled and how the rows are weighed in training.

@@ -88,11 +88,10 @@ def as_matrix(kind: Callable[..., Any], encoded: Encoded, preprocessor: Preproce
     """
     columns = [np.where(encoded.missing_BN > 0, np.nan, encoded.numbers_BN)]
     kinds = ["q"] * encoded.numbers_BN.shape[1]
-    coded = [column for column in preprocessor.used if column.categories is not None]
-    for place, column in enumerate(coded):
-        if column.numbers:
+    for place, coded in enumerate(preprocessor.coded):
+        if coded.is_number_too:
             continue
-        codes, categories = encoded.codes_BC[:, place], column.categories or 0
+        codes, categories = encoded.codes_BC[:, place], len(coded.vocabulary)
         if categories > _MOST_CATEGORIES:
             codes = np.where(codes == UNKNOWN, categories + FIRST_CATEGORY, codes)
         kinds.append("q" if categories > _MOST_CATEGORIES else "c")

@@ -143,8 +143,8 @@ def test_everything_encoded_is_finite_and_every_code_has_its_place(learned: Prep
     encoded = learned.encode(adversarial_rows())
     assert np.isfinite(encoded.numbers_BN).all()
     assert encoded.codes_BC.min() >= 0
-    for codes, vocabulary in zip(encoded.codes_BC.T, learned.vocabularies, strict=True):
-        assert codes.max() < len(vocabulary) + FIRST_CATEGORY
+    for codes, coded in zip(encoded.codes_BC.T, learned.coded, strict=True):
+        assert codes.max() < len(coded.vocabulary) + FIRST_CATEGORY
 
 
 def retyped(table: pa.Table, **columns: pa.DataType) -> pa.Table:

@@ -37,7 +37,8 @@ def row(**values) -> pa.Table:
 
 def test_known_values_become_positions_and_scaled_numbers(learned: Preprocessor) -> None:
     encoded = learned.encode(row())
-    assert encoded.codes_BC.tolist() == [[2, 2, 2]]  # floor 3, city a, paid true: the most frequent of each
+    # Floor 3, city a, paid true: the most frequent of each; then the third of the days of week and of the year.
+    assert encoded.codes_BC.tolist() == [[2, 2, 2, 4, 4]]
     assert encoded.numbers_BN[0, 0] == 0.0  # the median
     assert not encoded.missing_BN.any()
     assert (encoded.numbers_BN.dtype, encoded.codes_BC.dtype) == (np.float32, np.int32)
@@ -49,6 +50,21 @@ def test_unseen_categories_and_absent_values_have_codes_of_their_own(learned: Pr
     assert absent.codes_BC[0, :2].tolist() == [MISSING, MISSING]
     assert absent.numbers_BN[0, 1] == 0.0
     assert absent.missing_BN[0, 1] == 1.0
+
+
+def test_parts_of_times_with_few_values_are_categories_too(learned: Preprocessor) -> None:
+    assert [coded.name for coded in learned.coded] == ["floor", "city", "paid", "when.day_of_week", "when.day_of_year"]
+    later = learned.encode(row(when=datetime(2024, 3, 3, 12)))
+    assert later.codes_BC[0, 4] == UNKNOWN
+    assert learned.encode(row(when=pa.array([None], pa.timestamp("us")))).codes_BC[0, 4] == MISSING
+    none = learn_columns(TRAIN, "target", PreprocessConfig(integer_categories=3))
+    assert all(not number.vocabulary for number in next(one for one in none if one.name == "when").numbers)
+
+
+def test_parts_of_times_that_are_not_whole_are_numbers_only() -> None:
+    table = TRAIN.set_column(4, "when", pa.array([datetime(2024, 1, 1, hour, 30) for hour in (1, 2, 3, 4, 5)]))
+    (when,) = [column for column in learn_columns(table, "target", PreprocessConfig()) if column.name == "when"]
+    assert [(number.part, number.vocabulary) for number in when.numbers] == [("hour", ())]
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])

@@ -24,7 +24,7 @@ class CategoryInput:
     """One column of `codes_BC`."""
 
     name: str
-    """Raw column."""
+    """Raw column, with the part of a time."""
     codes: int
     """Codes are 0 (unknown), 1 (missing) and one per known category or hash bucket: integers from 0 to under this."""
 
@@ -55,7 +55,7 @@ def schema_of(preprocessor: Preprocessor) -> Schema:
     """Return the schema of the rows that `preprocessor` encodes and of the target that it learned."""
     numbers = [
         NumberInput(
-            name=column.name if number.part == "value" else f"{column.name}.{number.part}",
+            name=number.label(column.name),
             has_missing=column.missing > 0 and number.indicator,
             edges=tuple(number.scaled(np.array(number.edges)).tolist()),
         )
@@ -63,9 +63,7 @@ def schema_of(preprocessor: Preprocessor) -> Schema:
         for number in column.numbers
     ]
     categories = [
-        CategoryInput(name=column.name, codes=column.categories + FIRST_CATEGORY)
-        for column in preprocessor.used
-        if column.categories is not None
+        CategoryInput(name=coded.name, codes=len(coded.vocabulary) + FIRST_CATEGORY) for coded in preprocessor.coded
     ]
     return Schema(
         task=preprocessor.task,
