@@ -51,8 +51,8 @@ class KatibEngine:
         """
         self._experiment = experiment
         self._plan = plan_experiment(experiment, self._config)
-        self._notes = plan_notes(experiment)
         self._cluster = self._given or self._connect(experiment.namespace)
+        self._notes = plan_notes(experiment, self._cluster.namespace)
         self._cluster.require(granted_permissions(TUNING))
         self._pods = TrialPods(experiment, self._cluster, self._config)
         self._suggested: list[Mapping[str, Any]] = []

@@ -25,7 +25,8 @@ from ropewalk.tuning.following import follow
 from ropewalk.tuning.katib_config import KatibConfig
 from ropewalk.tuning.katib_engine import KatibEngine
 from ropewalk.tuning.katib_plan import plan_experiment
-from ropewalk.tuning.parse import read_experiment
+from ropewalk.tuning.parse import parse_experiment, read_experiment
+from ropewalk.tuning.render import render_trial
 from ropewalk.tuning.results import result_of
 from ropewalk.tuning.trial_templates import pytorch_job_template, train_job_template
 
@@ -122,11 +123,16 @@ def test_the_workflow_of_the_step_owns_the_experiment(katib_api, katib_engine, v
 
 
 def test_published_examples_are_accepted_by_the_server_as_they_stand(scripted, katib_engine, example):
-    imported = read_experiment(example)
-    katib_engine(namespace=NAMESPACE).start(imported)
+    imported, engine = read_experiment(example), katib_engine(namespace=NAMESPACE)
+    engine.start(imported)
     kept = scripted.the_experiment()
     assert kept["metadata"]["name"] == imported.name
     assert kept["spec"]["objective"]["objectiveMetricName"] == imported.objective.metric
+    assert f"It runs in namespace {NAMESPACE}, as the settings say, not in kubeflow." in engine.poll().notes
+    values = {each.name: each.values[0] if each.values else each.min for each in imported.parameters}
+    sent = parse_experiment({name: kept[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    trial = render_trial(sent, name=f"{imported.name}-0123abcd", values=values)
+    assert "${trialParameters" not in json.dumps(trial)
 
 
 @pytest.mark.parametrize(
@@ -486,6 +492,19 @@ def test_trials_of_several_pods_are_followed_by_the_one_that_has_the_metrics(kat
     snapshot = run(katib_engine(), made)
     assert states(snapshot) == ["failed"]
     assert snapshot.trials[0].log_tail == ("out of memory", "[exit code 4, Error]")
+
+
+def test_limits_that_a_kind_of_trial_cannot_keep_are_noted(scripted, katib_engine, values_of):
+    made = values_of("1", limits={"stall_seconds": 9, "trial_seconds": 9})
+    template = pytorch_job_template(["true", "${trialParameters.what}"], ["what"], image="i")
+    other = {**template.manifest, "kind": "RayJob"}
+    expected = {"PyTorchJob": ["stall_seconds"], "RayJob": ["trial_seconds", "stall_seconds"]}
+    for manifest in (template.manifest, other):
+        trial = replace(template, manifest=manifest, success_condition="a", failure_condition="b")
+        engine = katib_engine()
+        engine.start(replace(made, name=f"tune-{manifest['kind'].lower()}-0123abcd", trial=trial))
+        notes = engine.poll().notes
+        assert [note.partition(" is not kept")[0] for note in notes] == expected[manifest["kind"]]
 
 
 def test_two_attempts_at_once_share_one_experiment(katib_api, katib_engine, values_of):
