@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from background import in_background
@@ -492,6 +494,14 @@ def test_trials_of_several_pods_are_followed_by_the_one_that_has_the_metrics(kat
     snapshot = run(katib_engine(), made)
     assert states(snapshot) == ["failed"]
     assert snapshot.trials[0].log_tail == ("out of memory", "[exit code 4, Error]")
+
+
+def test_the_guides_example_runs_as_it_stands(katib_api, spec, capsys):
+    guide = Path(__file__).parents[3] / "docs" / "cluster-tuning.md"
+    (example,) = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    exec(example, {"experiment": spec(ECHO, limits={"max_trials": 1})})
+    assert "1 of 1 trials done" in capsys.readouterr().out
+    katib_api.wait_for(lambda: not katib_api.all_of("experiments"))
 
 
 def test_limits_that_a_kind_of_trial_cannot_keep_are_noted(scripted, katib_engine, values_of):
