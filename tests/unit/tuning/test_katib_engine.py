@@ -328,12 +328,18 @@ def test_an_experiment_whose_trials_all_fail_is_no_success_though_katib_says_so(
         result_of(made, snapshot)
 
 
-def test_what_katib_gave_up_for_another_reason_than_failed_trials_is_an_error(scripted, katib_engine, values_of):
-    engine = katib_engine()
+@pytest.mark.parametrize(("cleanup", "kept"), [("always", False), ("on_success", True)])
+def test_what_katib_gave_up_for_another_reason_than_failed_trials_is_an_error(
+    scripted, katib_engine, values_of, cleanup, kept
+):
+    engine = katib_engine(cleanup=cleanup)
     engine.start(values_of("1"))
-    scripted.condition(scripted.the_experiment(), "Failed", "ExperimentFailed", "Suggestion has failed")
+    experiment = scripted.the_experiment()
+    scripted.condition(experiment, "Failed", "ExperimentFailed", "Suggestion has failed")
     with pytest.raises(ClusterError, match="Katib gave up experiment bowl: Suggestion has failed"):
         engine.poll()
+    engine.stop()
+    assert ("deletionTimestamp" not in experiment["metadata"]) is kept
 
 
 def test_every_condition_of_a_trial_has_a_state_and_says_why(scripted, katib_engine, values_of):
