@@ -51,8 +51,8 @@ class KatibEngine:
         """
         self._experiment = experiment
         self._plan = plan_experiment(experiment, self._config)
-        self._notes = plan_notes(experiment)
         self._cluster = self._given or self._connect(experiment.namespace)
+        self._notes = plan_notes(experiment, self._cluster.namespace)
         self._cluster.require(granted_permissions(TUNING))
         self._pods = TrialPods(experiment, self._cluster, self._config)
         self._suggested: list[Mapping[str, Any]] = []
@@ -192,7 +192,9 @@ class KatibEngine:
             return over
         if "Failed" in holding(self._resource):
             told = holding(self._resource)["Failed"].get("message", "")
-            raise ClusterError(f"Katib gave up experiment {self._plan.name}: {told}\n{self._circumstances()}")
+            message = f"Katib gave up experiment {self._plan.name}: {told}\n{self._circumstances()}"
+            self.clean_up(succeeded=False)
+            raise ClusterError(message)
         best = best_trial(objective, trials)
         value = best.value(objective) if best is not None else None
         if objective.goal is not None and value is not None and not objective.better(objective.goal, value):

@@ -39,9 +39,11 @@ def plan_experiment(experiment: Experiment, config: KatibConfig) -> Plan:
     return plan_manifest(EXPERIMENT, body, identity=experiment.name)
 
 
-def plan_notes(experiment: Experiment) -> tuple[str, ...]:
-    """Return what the cluster does otherwise than the experiment says, or than one would expect."""
+def plan_notes(experiment: Experiment, namespace: str) -> tuple[str, ...]:
+    """Return what is done otherwise in `namespace` than the experiment says, or than one would expect."""
     notes, kind = [], str(experiment.trial.manifest.get("kind"))
+    if experiment.namespace not in ("", namespace):
+        notes.append(f"It runs in namespace {namespace}, as the settings say, not in {experiment.namespace}.")
     if not _HASHED.fullmatch(experiment.name):
         notes.append(
             f"The name {experiment.name} holds no hash: Katib mixes up the trials of experiments of the same name in "

@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from background import in_background
@@ -25,7 +27,8 @@ from ropewalk.tuning.following import follow
 from ropewalk.tuning.katib_config import KatibConfig
 from ropewalk.tuning.katib_engine import KatibEngine
 from ropewalk.tuning.katib_plan import plan_experiment
-from ropewalk.tuning.parse import read_experiment
+from ropewalk.tuning.parse import parse_experiment, read_experiment
+from ropewalk.tuning.render import render_trial
 from ropewalk.tuning.results import result_of
 from ropewalk.tuning.trial_templates import pytorch_job_template, train_job_template
 
@@ -122,11 +125,16 @@ def test_the_workflow_of_the_step_owns_the_experiment(katib_api, katib_engine, v
 
 
 def test_published_examples_are_accepted_by_the_server_as_they_stand(scripted, katib_engine, example):
-    imported = read_experiment(example)
-    katib_engine(namespace=NAMESPACE).start(imported)
+    imported, engine = read_experiment(example), katib_engine(namespace=NAMESPACE)
+    engine.start(imported)
     kept = scripted.the_experiment()
     assert kept["metadata"]["name"] == imported.name
     assert kept["spec"]["objective"]["objectiveMetricName"] == imported.objective.metric
+    assert f"It runs in namespace {NAMESPACE}, as the settings say, not in kubeflow." in engine.poll().notes
+    values = {each.name: each.values[0] if each.values else each.min for each in imported.parameters}
+    sent = parse_experiment({name: kept[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    trial = render_trial(sent, name=f"{imported.name}-0123abcd", values=values)
+    assert "${trialParameters" not in json.dumps(trial)
 
 
 @pytest.mark.parametrize(
@@ -320,12 +328,18 @@ def test_an_experiment_whose_trials_all_fail_is_no_success_though_katib_says_so(
         result_of(made, snapshot)
 
 
-def test_what_katib_gave_up_for_another_reason_than_failed_trials_is_an_error(scripted, katib_engine, values_of):
-    engine = katib_engine()
+@pytest.mark.parametrize(("cleanup", "kept"), [("always", False), ("on_success", True)])
+def test_what_katib_gave_up_for_another_reason_than_failed_trials_is_an_error(
+    scripted, katib_engine, values_of, cleanup, kept
+):
+    engine = katib_engine(cleanup=cleanup)
     engine.start(values_of("1"))
-    scripted.condition(scripted.the_experiment(), "Failed", "ExperimentFailed", "Suggestion has failed")
+    experiment = scripted.the_experiment()
+    scripted.condition(experiment, "Failed", "ExperimentFailed", "Suggestion has failed")
     with pytest.raises(ClusterError, match="Katib gave up experiment bowl: Suggestion has failed"):
         engine.poll()
+    engine.stop()
+    assert ("deletionTimestamp" not in experiment["metadata"]) is kept
 
 
 def test_every_condition_of_a_trial_has_a_state_and_says_why(scripted, katib_engine, values_of):
@@ -486,6 +500,27 @@ def test_trials_of_several_pods_are_followed_by_the_one_that_has_the_metrics(kat
     snapshot = run(katib_engine(), made)
     assert states(snapshot) == ["failed"]
     assert snapshot.trials[0].log_tail == ("out of memory", "[exit code 4, Error]")
+
+
+def test_the_guides_example_runs_as_it_stands(katib_api, spec, capsys):
+    guide = Path(__file__).parents[3] / "docs" / "cluster-tuning.md"
+    (example,) = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    exec(example, {"experiment": spec(ECHO, limits={"max_trials": 1})})
+    assert "1 of 1 trials done" in capsys.readouterr().out
+    katib_api.wait_for(lambda: not katib_api.all_of("experiments"))
+
+
+def test_limits_that_a_kind_of_trial_cannot_keep_are_noted(scripted, katib_engine, values_of):
+    made = values_of("1", limits={"stall_seconds": 9, "trial_seconds": 9})
+    template = pytorch_job_template(["true", "${trialParameters.what}"], ["what"], image="i")
+    other = {**template.manifest, "kind": "RayJob"}
+    expected = {"PyTorchJob": ["stall_seconds"], "RayJob": ["trial_seconds", "stall_seconds"]}
+    for manifest in (template.manifest, other):
+        trial = replace(template, manifest=manifest, success_condition="a", failure_condition="b")
+        engine = katib_engine()
+        engine.start(replace(made, name=f"tune-{manifest['kind'].lower()}-0123abcd", trial=trial))
+        notes = engine.poll().notes
+        assert [note.partition(" is not kept")[0] for note in notes] == expected[manifest["kind"]]
 
 
 def test_two_attempts_at_once_share_one_experiment(katib_api, katib_engine, values_of):
