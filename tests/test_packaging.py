@@ -71,7 +71,7 @@ def test_the_wheel_holds_every_source_file(names):
 
 
 def test_the_wheel_holds_the_files_that_are_no_modules(names):
-    expected = {"ropewalk/py.typed", "ropewalk/cluster/rbac.yaml"}
+    expected = {"ropewalk/py.typed", "ropewalk/cluster/rbac-training.yaml", "ropewalk/cluster/rbac-tuning.yaml"}
     expected |= {
         f"ropewalk/report/{file.name}"
         for file in (ROOT / "src/ropewalk/report").iterdir()

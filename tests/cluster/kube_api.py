@@ -157,6 +157,7 @@ class KubeApi:
         self.deletion_seconds = 0.0
         self.on_create: Callable[[dict[str, Any]], None] = lambda job: None
         self.on_delete: Callable[[dict[str, Any]], None] = lambda job: None
+        self.on_delete_pod: Callable[[dict[str, Any]], None] = lambda pod: None
         self._version = 100
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -262,6 +263,16 @@ class KubeApi:
             self.touch(pod)
         return pod
 
+    def delete_pod(self, pod: dict[str, Any]) -> None:
+        """Have a pod gone, as its controller will notice."""
+        with self.changed:
+            self.pods.pop(pod["metadata"]["name"], None)
+            self.on_delete_pod(pod)
+
+    def serve_more(self, handler: Any, method: str, path: str) -> bool:
+        """Answer requests for further kinds of resources; return whether this was one."""
+        return False
+
     def wait_state(self, pod: dict[str, Any], reason: str, message: str) -> None:
         with self.changed:
             pod["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason, "message": message}}
@@ -341,6 +352,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._route("DELETE")
 
+    def do_PATCH(self) -> None:
+        self._route("PATCH")
+
     def _route(self, method: str) -> None:
         parts = urlsplit(self.path)
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -354,8 +368,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif found := _CUSTOM.fullmatch(parts.path):
             self._trainjobs(method, found[1], found[2])
         elif found := _CORE.fullmatch(parts.path):
-            self._core(found[1], found[2], found[3], found[4])
-        else:
+            self._core(method, found[1], found[2], found[3], found[4])
+        elif not self.kube.serve_more(self, method, parts.path):
             self._text(404, "404 page not found\n")
 
     def _review(self) -> None:
@@ -449,8 +463,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._chunk(json.dumps({"type": "ERROR", "object": gone}) + "\n")
         self._chunk("")
 
-    def _core(self, namespace: str, resource: str, name: str | None, log: str | None) -> None:
-        verb = "get" if name else "list"
+    def _core(self, method: str, namespace: str, resource: str, name: str | None, log: str | None) -> None:
+        verb = "delete" if method == "DELETE" else "get" if name else "list"
         resource = "pods/log" if log else resource
         if not self._let_in("", resource, verb, namespace):
             return
@@ -469,6 +483,8 @@ class _Handler(BaseHTTPRequestHandler):
             with self.kube.changed:
                 pod = self.kube.pods.get(name)
                 self._json(200, pod) if pod else self._missing(name, "pods", "pods")
+            if pod and verb == "delete":
+                self.kube.delete_pod(pod)
         else:
             wanted = dict(entry.split("=") for entry in self.query["labelSelector"].split(","))
             with self.kube.changed:
@@ -477,7 +493,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _log(self, name: str, cut_after: int | None) -> None:
         with self.kube.changed:
-            log = self.kube.logs.get(name)
+            log = self.kube.logs.get(f"{name}/{self.query.get('container')}") or self.kube.logs.get(name)
         if log is None or name not in self.kube.pods:
             self._missing(name, "pods", "pods")
             return

@@ -79,18 +79,20 @@ def test_a_server_with_another_certificate_is_not_talked_to(pod, tmp_path, monke
 
 def test_a_pod_without_a_token_is_no_way_in(pod, tmp_path):
     (tmp_path / "token").unlink()
-    with pytest.raises(ConfigError, match="There is no cluster to train on"):
+    with pytest.raises(ConfigError, match="There is no cluster for training"):
         connect()
 
 
 def test_what_no_role_can_grant_is_passed_on_in_the_clusters_words():
-    told = forbidden('pods "x" is forbidden: exceeded quota: gpu', "team-a")
+    told = forbidden('pods "x" is forbidden: exceeded quota: gpu', "team-a", "training")
     assert "exceeded quota: gpu" in told
     assert "RoleBinding" not in told
 
 
 def test_a_person_is_named_and_no_account_is_made_up():
-    told = forbidden('x is forbidden: User "ann" cannot list resource "pods" in API group "" in the namespace "b"', "a")
+    told = forbidden(
+        'x is forbidden: User "ann" cannot list resource "pods" in API group "" in the namespace "b"', "a", "training"
+    )
     assert told.startswith("User ann lacks, in namespace b: verb list on pods")
     assert rbac_manifest(namespace="b", service_account="SERVICE_ACCOUNT") in told
 

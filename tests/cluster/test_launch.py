@@ -318,7 +318,7 @@ def test_no_workflow_owns_what_is_started_from_elsewhere(api, cluster):
 def test_without_a_cluster_there_is_nothing_to_connect_to(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ConfigError, match="There is no cluster to train on"):
+    with pytest.raises(ConfigError, match="There is no cluster for training"):
         connect()
 
 

@@ -18,8 +18,7 @@ from kube_api import GROUP
 from train_controller import TrainController
 
 from ropewalk.artifacts import MODEL, SPLIT, read_artifact
-from ropewalk.cluster.access import rbac_manifest
-from ropewalk.cluster.trainjob_run import needed_permissions
+from ropewalk.cluster.access import granted_permissions, rbac_manifest
 from ropewalk.components import launch_training
 from ropewalk.errors import ArtifactError, ClusterError, ConfigError
 from ropewalk.remote_artifacts import store_artifact
@@ -197,14 +196,15 @@ def test_the_role_that_is_shipped_has_the_verbs_that_are_used_and_no_more(api, s
     api.on_create = lambda job: None
     with pytest.raises(ClusterError, match="has not started"):
         launch(place, cluster={"nodes": 1, "start_timeout_seconds": 1})
-    granted = {(permission.group, permission.resource, permission.verb) for permission in needed_permissions()}
+    granted = {(each.group, each.resource, each.verb) for each in granted_permissions("training")}
     assert set(api.asked) == granted
 
 
-def test_the_role_is_printed_for_the_account_that_is_named():
+@pytest.mark.parametrize("role", ["training", "tuning"])
+def test_the_role_is_printed_for_the_account_that_is_named(role):
     command = [sys.executable, "-m", "ropewalk.cluster", "--namespace", "team-b", "--service-account", "runner"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert printed == rbac_manifest(namespace="team-b", service_account="runner")
+    printed = subprocess.run([*command, "--role", role], check=True, capture_output=True, text=True).stdout
+    assert printed == rbac_manifest(namespace="team-b", service_account="runner", role=role)
     assert "name: runner\n    namespace: team-b" in printed
     assert "NAMESPACE" not in printed
 

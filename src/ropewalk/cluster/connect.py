@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ropewalk.cluster.access import TRAINING, Role
 from ropewalk.cluster.connection import Cluster
 from ropewalk.cluster.patience import Patience
 from ropewalk.errors import ConfigError
@@ -10,12 +11,13 @@ from ropewalk.errors import ConfigError
 _IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-def connect(*, namespace: str = "", patience: Patience = Patience()) -> Cluster:
+def connect(*, namespace: str = "", patience: Patience = Patience(), role: Role = TRAINING) -> Cluster:
     """Return the cluster that this pod is in or, elsewhere, that of the current kubeconfig context.
 
     Args:
         namespace: Where to work; "" is the pod's own, or the context's.
         patience: How long to wait for what.
+        role: What for: which permissions to name when one is missing.
 
     Raises:
         ConfigError: There is neither a pod nor a kubeconfig, or no namespace.
@@ -34,11 +36,11 @@ def connect(*, namespace: str = "", patience: Patience = Patience()) -> Cluster:
             default = config.list_kube_config_contexts(config_file=file)[1]["context"].get("namespace", "")
     except (config.ConfigException, OSError) as error:
         raise ConfigError(
-            f"There is no cluster to train on: this is no pod with a service account, and no kubeconfig can be used "
-            f"({error}). Set KUBECONFIG, or leave the cluster's settings empty to train in this process."
+            f"There is no cluster for {role}: this is no pod with a service account, and no kubeconfig can be used "
+            f"({error}). Set KUBECONFIG, or leave the cluster's settings empty to work in this process."
         ) from error
     if not (namespace or default):
         raise ConfigError("No namespace is set. Give one in the cluster's settings, such as {'namespace': 'team-a'}.")
     # Trying again is decided here: urllib3 would do so without a pause, and hide what happened.
     configuration.retries = False
-    return Cluster(client.ApiClient(configuration), namespace or default, patience=patience)
+    return Cluster(client.ApiClient(configuration), namespace or default, patience=patience, role=role)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ropewalk.cluster.access import Permission, lacking
+from ropewalk.cluster.access import TRAINING, Permission, Role, lacking
 from ropewalk.cluster.patience import LONGEST_PAUSE, Patience
 from ropewalk.cluster.refusals import asked_pause, explained, nothing_there
 from ropewalk.cluster.resource import Plan, ResourceType
@@ -32,9 +32,10 @@ Result = TypeVar("Result")
 class Cluster:
     """A namespace of a Kubernetes cluster, as seen by one service account."""
 
-    def __init__(self, client: ApiClient, namespace: str, *, patience: Patience) -> None:
+    def __init__(self, client: ApiClient, namespace: str, *, patience: Patience, role: Role = TRAINING) -> None:
         self.namespace = namespace
         self.patience = patience
+        self.role = role
         self._client = client
 
     def create(self, plan: Plan, owners: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any] | None:
@@ -50,7 +51,7 @@ class Cluster:
             lambda: CustomObjectsApi(self._client).create_namespaced_custom_object(
                 *self._path(plan.type), body, field_validation="Strict", _request_timeout=_TIMEOUT
             ),
-            product=plan.type.product,
+            of=plan.type,
             absent={409},
         )
 
@@ -62,7 +63,30 @@ class Cluster:
             lambda: CustomObjectsApi(self._client).get_namespaced_custom_object(
                 *self._path(resource_type), name, _request_timeout=_TIMEOUT
             ),
-            product=resource_type.product,
+            of=resource_type,
+            absent={404},
+        )
+
+    def resources(self, resource_type: ResourceType, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the resources of this namespace that have all `labels`."""
+        from kubernetes.client import CustomObjectsApi
+
+        found = self._send(
+            lambda: CustomObjectsApi(self._client).list_namespaced_custom_object(
+                *self._path(resource_type), label_selector=_selector(labels), _request_timeout=_TIMEOUT
+            ),
+            of=resource_type,
+        )
+        return list((found or {})["items"])
+
+    def patch(self, resource_type: ResourceType, name: str, changes: Mapping[str, Any]) -> None:
+        """Merge `changes` into a resource (RFC 7386); one that is gone is left gone."""
+        from kubernetes.client import CustomObjectsApi
+
+        self._send(
+            lambda: CustomObjectsApi(self._client).patch_namespaced_custom_object(
+                *self._path(resource_type), name, dict(changes), _request_timeout=_TIMEOUT
+            ),
             absent={404},
         )
 
@@ -105,7 +129,7 @@ class Cluster:
             )
         except ApiException as error:
             if error.status not in _PASSING | {410}:
-                raise explained(error, self._host, self.namespace, resource_type.product) from error
+                raise explained(error, self._host, self.namespace, self.role, resource_type) from error
             time.sleep(_shortened(min(seconds, self.patience.first_retry)))
             return
         except (HTTPError, OSError):
@@ -135,15 +159,27 @@ class Cluster:
         """Return the pods that have all `labels`, as the API server sends them."""
         from kubernetes.client import CoreV1Api
 
-        selector = ",".join(f"{name}={value}" for name, value in labels.items())
         found = self._send(
             lambda: _json(
                 CoreV1Api(self._client).list_namespaced_pod(
-                    self.namespace, label_selector=selector, _preload_content=False, _request_timeout=_TIMEOUT
+                    self.namespace, label_selector=_selector(labels), _preload_content=False, _request_timeout=_TIMEOUT
                 )
             )
         )
         return list((found or {})["items"])
+
+    def delete_pod(self, name: str) -> None:
+        """Have a pod deleted; its processes get the pod's own time to end."""
+        from kubernetes.client import CoreV1Api
+
+        self._send(
+            lambda: _json(
+                CoreV1Api(self._client).delete_namespaced_pod(
+                    name, self.namespace, _preload_content=False, _request_timeout=_TIMEOUT
+                )
+            ),
+            absent={404},
+        )
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of the object called `name`, oldest first."""
@@ -207,7 +243,7 @@ class Cluster:
         """
         missing = [permission for permission in permissions if not self._may(permission)]
         if missing:
-            raise ClusterError(lacking(self._user(), self.namespace, missing))
+            raise ClusterError(lacking(self._user(), self.namespace, missing, self.role))
 
     def _may(self, permission: Permission) -> bool:
         from kubernetes.client import AuthorizationV1Api
@@ -255,7 +291,11 @@ class Cluster:
         )
 
     def _send(
-        self, call: Callable[[], Result], *, product: str = "", absent: frozenset[int] | set[int] = frozenset()
+        self,
+        call: Callable[[], Result],
+        *,
+        of: ResourceType | None = None,
+        absent: frozenset[int] | set[int] = frozenset(),
     ) -> Result | None:
         """Return what `call` returns; None for a status in `absent`. Tries again as long as that may help."""
         from kubernetes.client.exceptions import ApiException
@@ -267,10 +307,10 @@ class Cluster:
             try:
                 return call()
             except ApiException as error:
-                if error.status in absent and not (product and nothing_there(error)):
+                if error.status in absent and not (of and nothing_there(error)):
                     return None
                 if error.status not in _PASSING:
-                    raise explained(error, self._host, self.namespace, product) from error
+                    raise explained(error, self._host, self.namespace, self.role, of) from error
                 problem, pause = error, max(pause, asked_pause(error))
             except (HTTPError, OSError) as error:
                 problem = error
@@ -289,6 +329,10 @@ class Cluster:
     @property
     def _host(self) -> str:
         return str(self._client.configuration.host)
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
 def _json(response: HTTPResponse) -> dict[str, Any]:

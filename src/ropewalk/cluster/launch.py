@@ -93,13 +93,29 @@ def finished(
             observer.close()
     # The work is done and its results are taken: a server that is away now must not make a failure of it.
     if cleanup != NEVER and not cluster.delete_at_once(plan.type, plan.name):
-        say(_still_there(cluster, plan))
+        say(still_there(cluster, plan))
 
 
 def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
     """Return the resource that was planned: a new one, or that of an earlier attempt with the same spec.
 
     One that failed in an earlier attempt is replaced, as is one that is being deleted, once it is gone.
+
+    Raises:
+        ClusterError: One of the same name has another spec, or does not go away.
+    """
+    return create_or_adopt(cluster, plan, usable=lambda existing: plan.type.read_state(existing).phase != FAILED)
+
+
+def create_or_adopt(
+    cluster: Cluster, plan: Plan, *, usable: Callable[[Mapping[str, Any]], bool] = lambda existing: True
+) -> dict[str, Any]:
+    """Return the resource that was planned: a new one, or that of an earlier attempt.
+
+    Args:
+        cluster: Where.
+        plan: What.
+        usable: Whether one that is there is taken; otherwise it is replaced, as one that is being deleted is.
 
     Raises:
         ClusterError: One of the same name has another spec, or does not go away.
@@ -117,7 +133,7 @@ def attach(cluster: Cluster, plan: Plan) -> dict[str, Any]:
             _wait_until_gone(cluster, plan, existing)
             continue
         _refuse_another(plan, existing, cluster.namespace)
-        if plan.type.read_state(existing).phase != FAILED:
+        if usable(existing):
             return existing
         cluster.delete(plan.type, plan.name, uid=existing["metadata"]["uid"])
         _wait_until_gone(cluster, plan, existing)
@@ -203,10 +219,11 @@ def _deleted_when_interrupted(cluster: Cluster, plan: Plan) -> Iterator[None]:
 
 def _delete_at_once(cluster: Cluster, plan: Plan, error: BaseException) -> None:
     if not cluster.delete_at_once(plan.type, plan.name):
-        error.add_note(_still_there(cluster, plan))
+        error.add_note(still_there(cluster, plan))
 
 
-def _still_there(cluster: Cluster, plan: Plan) -> str:
+def still_there(cluster: Cluster, plan: Plan) -> str:
+    """Return what to say of a resource that could not be deleted."""
     return (
         f"{plan.type.kind} {plan.name} could not be deleted. See whether it still runs: "
         f"kubectl --namespace {cluster.namespace} get {plan.type.plural} {plan.name}"

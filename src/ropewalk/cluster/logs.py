@@ -47,7 +47,9 @@ class FollowedLog:
                 self._read(follow=not last_reading)
                 if last_reading:
                     return
-            except (ApiException, HTTPError, OSError):
+            except (ApiException, HTTPError, OSError) as error:
+                if last_reading and isinstance(error, ApiException) and error.status == 404:
+                    return
                 pause = min(2 * pause, self._cluster.patience.longest_poll)
             else:
                 pause = self._cluster.patience.first_retry

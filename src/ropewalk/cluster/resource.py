@@ -54,6 +54,8 @@ class ResourceType:
     """Its name in manifests, such as "TrainJob"."""
     product: str
     """What an administrator installs to have it, such as "Kubeflow Trainer"."""
+    guide: str
+    """The page of the documentation that says which release is needed, such as "docs/cluster-training.md"."""
     read_state: Callable[[Mapping[str, Any]], State]
     """Tells the state of a resource as the API server returns it."""
 
@@ -105,18 +107,25 @@ def plan_resource(
         raise ConfigError("identity='': a resource needs what it is for, such as the URI of the step's output.")
     if not _PREFIX.fullmatch(prefix):
         raise ConfigError(f"prefix={prefix!r}: need a lower-case letter, then at most 15 letters, digits or dashes.")
-    metadata = {
-        "name": f"{prefix}-{_sha256(identity)[:_NAME_HASH]}",
-        "labels": MANAGED_BY | dict(labels or {}),
-        "annotations": {IDENTITY: identity, SPEC_HASH: _sha256(json.dumps(spec, sort_keys=True))},
-    }
-    body = {
-        "apiVersion": f"{resource_type.group}/{resource_type.version}",
-        "kind": resource_type.kind,
-        "metadata": metadata,
-        "spec": dict(spec),
-    }
-    return Plan(type=resource_type, body=body)
+    metadata = {"name": f"{prefix}-{_sha256(identity)[:_NAME_HASH]}", "labels": dict(labels or {})}
+    return plan_manifest(resource_type, {"metadata": metadata, "spec": dict(spec)}, identity=identity)
+
+
+def plan_manifest(resource_type: ResourceType, manifest: Mapping[str, Any], *, identity: str) -> Plan:
+    """Return the request for a resource whose name and spec are made already; a namespace in it is left out.
+
+    Args:
+        resource_type: What it is.
+        manifest: With metadata and spec.
+        identity: What the name was made from.
+    """
+    metadata = dict(manifest["metadata"])
+    metadata.pop("namespace", None)
+    metadata["labels"] = MANAGED_BY | metadata.get("labels", {})
+    spec_hash = _sha256(json.dumps(manifest["spec"], sort_keys=True))
+    metadata["annotations"] = {**metadata.get("annotations", {}), IDENTITY: identity, SPEC_HASH: spec_hash}
+    body = {"apiVersion": f"{resource_type.group}/{resource_type.version}", "kind": resource_type.kind}
+    return Plan(type=resource_type, body={**body, "metadata": metadata, "spec": manifest["spec"]})
 
 
 def _sha256(text: str) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import yaml
-
-from ropewalk.cluster.access import Permission, rbac_manifest
+from ropewalk.cluster.access import TRAINING, granted_permissions
 from ropewalk.cluster.connection import Cluster
 from ropewalk.cluster.launch import Progress, finished
 from ropewalk.cluster.pods import PodGroup
@@ -18,7 +16,7 @@ from ropewalk.progress import say
 @contextmanager
 def trained(cluster: Cluster, plan: Plan, *, config: TrainJobConfig) -> Iterator[Mapping[str, Any]]:
     """Yield the TrainJob once it has succeeded; the block takes what it made. See `launch.finished`."""
-    cluster.require(needed_permissions())
+    cluster.require(granted_permissions(TRAINING))
     say(f"{plan.type.kind} {plan.name} in namespace {cluster.namespace}: {config.nodes} pod(s)")
     pods = PodGroup(
         cluster,
@@ -32,18 +30,6 @@ def trained(cluster: Cluster, plan: Plan, *, config: TrainJobConfig) -> Iterator
     )
     with finished(cluster, plan, observer=pods, on_progress=_say_progress, cleanup=config.cleanup) as resource:
         yield resource
-
-
-def needed_permissions() -> list[Permission]:
-    """Return what rbac.yaml grants: one list for the administrator, for the check and for the message."""
-    role = next(yaml.safe_load_all(rbac_manifest(namespace="any", service_account="any")))
-    return [
-        Permission(group=group, resource=resource, verb=verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    ]
 
 
 def _say_progress(progress: Progress) -> None:

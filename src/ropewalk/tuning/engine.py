@@ -66,7 +66,8 @@ class Engine(Protocol):
         """Start the experiment, or go on with it when it is there already.
 
         Raises:
-            ConfigError: The experiment is wrong, another one is there, or the engine cannot run it.
+            ConfigError: The experiment is wrong, or the engine cannot run it.
+            RopewalkError: Another one is there, in the engine's own words.
         """
 
     def poll(self) -> Snapshot:
@@ -76,7 +77,8 @@ class Engine(Protocol):
         """End all running trials and return how it stands.
 
         Args:
-            end: Why the experiment is over for good; None when it is to go on later.
+            end: Why the experiment is over for good; None when this process is ended before that. The same experiment
+                can be started again then: on this machine it goes on, on a cluster it begins anew.
         """
 
 

@@ -47,17 +47,24 @@ class _Teller:
         self._experiment = experiment
         self._say = say
         self._told: set[int] = set()
+        self._noted: set[str] = set()
         self._counts = (-1, -1)
         self._last = 0.0
 
     def greet(self, snapshot: Snapshot) -> None:
-        for note in snapshot.notes:
-            self._say(f"note: {note}")
+        self._tell_notes(snapshot)
         known = [trial for trial in snapshot.trials if trial.state in OVER]
         if known:
             self._say(f"{self._experiment.name}: {len(known)} trials have ended so far.")
 
+    def _tell_notes(self, snapshot: Snapshot) -> None:
+        for note in snapshot.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self._say(f"note: {note}")
+
     def tell(self, snapshot: Snapshot) -> None:
+        self._tell_notes(snapshot)
         for trial in snapshot.trials:
             if trial.state in OVER and trial.number not in self._told:
                 self._told.add(trial.number)

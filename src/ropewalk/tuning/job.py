@@ -1,13 +1,11 @@
-"""A Kubernetes Job out of a command."""
+"""A Kubernetes Job out of a command, as experiments in our own form give it."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ropewalk.tuning.placeholders import names_in
-from ropewalk.tuning.spec import TrialParameter, TrialTemplate
-
-CONTAINER = "trial"
+from ropewalk.cluster.pod_config import PodConfig
+from ropewalk.tuning import trial_templates
+from ropewalk.tuning.spec import TrialTemplate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,27 +21,10 @@ class CommandTrial:
 
 
 def job_template(trial: CommandTrial, parameters: Sequence[str]) -> TrialTemplate:
-    """Return a template whose Job runs the command once, in one line of shell that survives Katib's wrapping.
+    """Return a template whose Job runs the command once.
 
     Args:
         trial: The command.
         parameters: Names of the search space.
     """
-    container = {
-        "name": CONTAINER,
-        "image": trial.image,
-        "command": ["sh", "-c"],
-        "args": [shlex.join(trial.command)],
-        "env": [{"name": name, "value": value} for name, value in trial.env.items()],
-    }
-    # One attempt: a second one would add its metrics to those of the first.
-    spec = {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
-    used = names_in(container)
-    references = {name: name for name in parameters if name in used}
-    if "trial_name" in used and "trial_name" not in parameters:
-        references["trial_name"] = "${trialSpec.Name}"
-    return TrialTemplate(
-        manifest={"apiVersion": "batch/v1", "kind": "Job", "spec": spec},
-        parameters=tuple(TrialParameter(name=name, reference=reference) for name, reference in references.items()),
-        primary_container=CONTAINER,
-    )
+    return trial_templates.job_template(trial.command, parameters, image=trial.image, config=PodConfig(env=trial.env))

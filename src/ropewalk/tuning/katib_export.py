@@ -163,6 +163,10 @@ def _template(experiment: Experiment) -> dict[str, Any]:
 
 def _with_deadline(manifest: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
     """Return the resource with the time limit of a trial, where its kind has a field for it and it has none yet."""
-    if seconds is None or manifest.get("kind") not in ("Job", "TrainJob"):
+    spec = manifest.get("spec") or {}
+    if seconds is None or manifest.get("kind") not in ("Job", "PyTorchJob", "TrainJob"):
         return dict(manifest)
-    return {**manifest, "spec": {"activeDeadlineSeconds": math.ceil(seconds), **(manifest.get("spec") or {})}}
+    deadline = {"activeDeadlineSeconds": math.ceil(seconds)}
+    if manifest["kind"] == "PyTorchJob":
+        return {**manifest, "spec": {**spec, "runPolicy": {**deadline, **(spec.get("runPolicy") or {})}}}
+    return {**manifest, "spec": {**deadline, **spec}}

@@ -1,6 +1,6 @@
 """Experiments whose trials are a line of shell, and Katib's published examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,21 +89,52 @@ spec:
 """
 
 
-@pytest.fixture(params=["local"])
-def make_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
+@pytest.fixture(params=["local", "katib"])
+def make_engine(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Return a function that gives an engine of each kind in turn; the same `name` is the same place.
 
     The contract of `test_engine_contract` holds for every engine named in this fixture's parameters.
     """
-    engines: dict[str, Callable[[Path], Any]] = {"local": _local_engine}
-    return lambda name="a": engines[request.param](tmp_path / name)
+    make: Callable[..., Any] = request.getfixturevalue(f"{request.param}_engine")
+    return make
 
 
-def _local_engine(folder: Path) -> Any:
+@pytest.fixture
+def local_engine(tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that gives an engine of this machine."""
     from ropewalk.tuning.local import LocalEngine
     from ropewalk.tuning.local_command import LocalConfig
 
-    return LocalEngine(folder, LocalConfig(terminate_seconds=2))
+    return lambda name="a": LocalEngine(tmp_path / name, LocalConfig(terminate_seconds=2))
+
+
+@pytest.fixture
+def katib_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Kubernetes API server with Katib, whose trials are processes of this machine; `controller` plays Katib."""
+    from katib_api import KatibApi
+    from katib_controller import KatibController
+    from serving import served
+
+    with served(KatibApi(), tmp_path, monkeypatch) as api:
+        api.controller = KatibController(api, tmp_path / "pods")
+        yield api
+        api.controller.stop()
+
+
+@pytest.fixture
+def katib_engine(katib_api: Any) -> Callable[..., Any]:
+    """Return a function that gives an engine of that cluster; keywords are its settings."""
+    from quick import QUICK
+
+    from ropewalk.cluster.access import TUNING
+    from ropewalk.cluster.connect import connect
+    from ropewalk.tuning.katib_config import KatibConfig
+    from ropewalk.tuning.katib_engine import KatibEngine
+
+    def make(name: str = "a", **settings: Any) -> KatibEngine:
+        return KatibEngine(KatibConfig(**settings), connect(patience=QUICK, role=TUNING))
+
+    return make
 
 
 @pytest.fixture

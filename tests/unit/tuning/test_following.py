@@ -46,3 +46,26 @@ def test_what_the_engine_does_otherwise_is_told_first(katib, tmp_path):
     follow(LocalEngine(tmp_path, LocalConfig(cpus=1)), parse_experiment(values), say=said.append)
     assert "the image example.org/train:1 is not used" in said[0]
     assert "NOT_SET_HERE come from the cluster" in said[1]
+
+
+def test_what_the_engine_finds_out_later_is_told_then_and_once(experiment, snapshot_of):
+    class Engine:
+        name = "told"
+
+        def __init__(self):
+            over = snapshot_of([0.5], [0.25])
+            self.snapshots = [
+                replace(over, end=None, notes=("first",)),
+                replace(over, end=None, notes=("first", "later")),
+                replace(over, notes=("first", "later")),
+            ]
+
+        def start(self, experiment):
+            pass
+
+        def poll(self):
+            return self.snapshots.pop(0)
+
+    said = []
+    follow(Engine(), experiment(), say=said.append)
+    assert [line for line in said if line.startswith("note: ")] == ["note: first", "note: later"]
