@@ -136,33 +136,42 @@ import os, random, signal, sys, time
 from pathlib import Path
 import optuna.samplers
 from ropewalk.tuning.following import follow
-from ropewalk.tuning.local import LocalEngine
+from ropewalk.tuning.local import JOURNAL, LocalEngine
 from ropewalk.tuning.parse import read_experiment
 
 spec, folder = Path(sys.argv[1]), Path(sys.argv[2])
 experiment = read_experiment(spec)
-moments = random.Random(3)
+moments = random.Random(6)
+
+def lines(file):
+    return file.read_text().count(chr(10)) if file.exists() else 0
+
 for kill in range(10):
+    # Moments are counted from what happens, not from the start, so that a busy machine has them in trials too.
+    watched = folder / moments.choice([JOURNAL, "begun"])
+    enough = lines(watched) + moments.randint(0, 2)
     child = os.fork()
     if child == 0:
         follow(LocalEngine(folder), experiment, say=lambda _: None)
         os._exit(0)
-    time.sleep(moments.uniform(0.05, 0.5))
+    while lines(watched) < enough:
+        time.sleep(0.001)
+    time.sleep(moments.uniform(0, 0.08))
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status), "the experiment was over before the last kill"
+    print("started" in (folder / JOURNAL).read_text().splitlines()[-1])
 """
 
 
 def test_ten_kills_leave_the_same_table_and_repeat_no_finished_trial(spec, tmp_path):
-    line = 'echo "$0 $KATIB_TRIAL_NAME" >> ../../../begun; sleep 0.3; echo "loss=$0"'
-    values = spec(line, algorithm={"name": "tpe"}, limits={"max_trials": 10})
+    line = 'echo "$KATIB_TRIAL_NAME" >> ../../../begun; sleep 0.05; echo "loss=$0"'
+    values = spec(line, algorithm={"name": "tpe"}, limits={"max_trials": 24})
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(values))
-    subprocess.run([sys.executable, "-c", KILLER, tmp_path / "spec.yaml", tmp_path / "killed"], check=True)
+    arguments = [tmp_path / "spec.yaml", tmp_path / "killed"]
+    kills = subprocess.run([sys.executable, "-c", KILLER, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    assert kills.stdout.split().count("True") > 2, "some kills came while a trial ran"
     made = read_experiment(tmp_path / "spec.yaml")
-    before = [json.loads(line) for line in (tmp_path / "killed" / JOURNAL).read_text().splitlines()]
-    assert any(event["event"] == "started" for event in before)
-    assert before[-1]["event"] != "over", "the kills came too late to test anything"
-
     killed, whole = _run(tmp_path / "killed", made), _run(tmp_path / "whole", made)
     columns = ["number", "trial", "state", "best", "parameters.x", "metrics.loss", "message"]
     assert trials_table(made, killed).select(columns) == trials_table(made, whole).select(columns)
@@ -171,15 +180,13 @@ def test_ten_kills_leave_the_same_table_and_repeat_no_finished_trial(spec, tmp_p
     assert [event["event"] for event in events].count("experiment") == 1
     ended = set()
     for event in events:
-        if event["event"] == "started":
+        if event["event"] in ("started", "ended"):
             assert event["number"] not in ended
-        elif event["event"] == "ended":
-            assert event["number"] not in ended
+        if event["event"] == "ended":
             ended.add(event["number"])
-    assert ended == set(range(10))
+    assert ended == set(range(24))
     begun = (tmp_path / "killed" / "begun").read_text().splitlines()
     assert len(begun) <= sum(event["event"] == "started" for event in events)
-    assert len(begun) > 10, "no kill interrupted a trial"
 
 
 def test_a_metrics_file_of_text_is_read_by_the_filter(experiment, tmp_path):
