@@ -15,7 +15,9 @@ DISTRIBUTED = ("TrainJob", "PyTorchJob")
 
 _LAUNCHER = re.compile(r"(^|[\s/])torchrun\b|\btorch\.distributed\.(run|launch)\b")
 _NODES = re.compile(r"--nnodes[=\s]+(\d+)(?::(\d+))?")
-_PYTHON = re.compile(r"(?:^|&&|\|\||;)\s*(?:[A-Za-z_]\w*=\S*\s+)*((?:[^\s;&|]*/)?python[\d.]*)(?:\s+-u)*\s+(?!-(?!m\s))")
+_PYTHON = re.compile(
+    r"(?:^|&&|\|\||;)\s*(?:[A-Za-z_]\w*=\S*\s+)*((?:[^\s;&|]*/)?python[\d.]*)(?:\s+-u)*\s+(?!-(?!m\s))"
+)
 """A command of Python's with a script or -m, where a command can stand; -u is what torchrun itself gives."""
 
 

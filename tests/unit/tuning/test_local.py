@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,8 +11,8 @@ import yaml
 from ropewalk.errors import ConfigError, RunError
 from ropewalk.tuning.following import follow
 from ropewalk.tuning.local import JOURNAL, LocalEngine
-from ropewalk.tuning.local_command import LocalConfig
-from ropewalk.tuning.parse import read_experiment
+from ropewalk.tuning.local_command import LocalCommands, LocalConfig
+from ropewalk.tuning.parse import parse_experiment, read_experiment
 from ropewalk.tuning.results import result_of, trials_table
 
 STAND_IN = """for i in 1 2 3; do
@@ -82,6 +83,72 @@ def test_no_gpu_is_seen_where_none_is_given(experiment, tmp_path, monkeypatch):
         tmp_path, experiment('echo "[$CUDA_VISIBLE_DEVICES]"; echo loss=1', limits={"max_trials": 1}), gpus=0
     )
     assert (tmp_path / "trials" / snapshot.trials[0].name / "trial.log").read_text().startswith("[]\n")
+
+
+@pytest.fixture
+def train_job(katib):
+    """Return a function that gives an experiment whose trials are TrainJobs of two nodes that run `command`."""
+
+    def make(*command, **trainer):
+        values = katib()
+        template = values["spec"]["trialTemplate"]
+        template["primaryContainerName"] = "node"
+        words = [f"${{trialParameters.{each['name']}}}" for each in template["trialParameters"]]
+        spec = {"trainer": {"image": "i", "numNodes": 2, "command": [*command, *words], **trainer}}
+        template["trialSpec"] = {"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "spec": spec}
+        values["spec"] |= {"maxTrialCount": 1, "parallelTrialCount": 1, "maxFailedTrialCount": 1}
+        return parse_experiment(values)
+
+    return make
+
+
+def _log(folder, trial):
+    return (folder / "trials" / trial.name / "trial.log").read_text()
+
+
+def test_a_distributed_job_runs_under_torchrun_with_all_its_processes(train_job, tmp_path):
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import os\n"
+        "print(f\"rank {os.environ['RANK']} of {os.environ['WORLD_SIZE']}, {os.environ['OMP_NUM_THREADS']} threads\")\n"
+        "os.environ['RANK'] == '0' and print('loss=0.5 accuracy=1')\n"
+    )
+    made = train_job("python3", str(script))
+    snapshot = _run(tmp_path / "run", made, cpus=6)
+    (trial,) = snapshot.trials
+    assert (trial.state, trial.observations["loss"].reports) == ("succeeded", 1), _log(tmp_path / "run", trial)
+    assert {"rank 0 of 2, 3 threads", "rank 1 of 2, 3 threads"} <= set(_log(tmp_path / "run", trial).splitlines())
+    assert "Each trial of this TrainJob has 2 processes under torchrun." in snapshot.notes
+
+
+def test_there_are_no_more_processes_than_the_machine_has_room_for(train_job, tmp_path, monkeypatch):
+    notes = LocalCommands(train_job("python3", "train.py", numProcPerNode=4), LocalConfig(cpus=3)).notes
+    assert "has 3 processes under torchrun; the cluster gives 8, so batches there are larger." in notes[1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    wants = {"resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}
+    commands = LocalCommands(train_job("python3", "train.py", **wants), LocalConfig(cpus=1))
+    trial = commands.trial(tmp_path, name="t", values={"lr": 0.1, "size": 16, "optimizer": "adam"}, slot=0)
+    assert trial.line == "torchrun --standalone --nproc-per-node=2 train.py 0.1 16 adam"
+    assert trial.env["CUDA_VISIBLE_DEVICES"] == "0,1"
+
+
+def test_a_distributed_job_of_another_program_is_told_to_run_once(train_job):
+    notes = LocalCommands(train_job("./train.sh"), LocalConfig()).notes
+    assert "this TrainJob is no single one of Python or torchrun" in notes[1]
+
+
+def test_a_local_command_replaces_image_and_torchrun(train_job, tmp_path):
+    made = train_job("torchrun", "--nnodes=2", "train.py")
+    with pytest.raises(ConfigError, match=r"'--nnodes=2', but this machine is one node.*local command"):
+        LocalEngine(tmp_path).start(made)
+    (trial,) = _run(tmp_path, made, command=("sh", "-c", "echo loss=$0 $#", "${trialParameters.learningRate}")).trials
+    assert trial.observations["loss"].latest == trial.values["lr"]
+
+
+def test_trials_find_the_python_that_runs_the_engine(experiment, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    snapshot = _run(tmp_path, experiment("python -c 'import ropewalk'; echo loss=1; command -v python"))
+    assert _log(tmp_path, snapshot.trials[0]).splitlines() == ["loss=1", str(Path(sys.executable).parent / "python")]
 
 
 def test_the_last_20_lines_of_a_failed_trial_are_kept(experiment, tmp_path):
