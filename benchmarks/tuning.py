@@ -209,11 +209,9 @@ def measure_quality(samplers: Sequence[str], seeds: int, jobs: int) -> list[dict
             margins = {arm: (medians["random"] - least) / (medians[arm] - least) for arm in ("ours", "optuna")}
             row = {"function": name, "sampler": sampler, "seeds": seeds, "trials": budget(sampler), **medians}
             found.append({**row, "ours_margin": margins["ours"], "optuna_margin": margins["optuna"]})
-            print(
-                f"{name:<11}{sampler:<21}ours {medians['ours']:8.4g}  optuna {medians['optuna']:8.4g}"
-                f"  random {medians['random']:8.4g}  nearer than random: {margins['ours']:.2f}, {margins['optuna']:.2f}",
-                flush=True,
-            )
+            values = "  ".join(f"{arm} {median:8.4g}" for arm, median in medians.items())
+            times = ", ".join(f"{margin:.2f}" for margin in margins.values())
+            print(f"{name:<11}{sampler:<21}{values}  times nearer than random: {times}", flush=True)
     return found
 
 

@@ -48,6 +48,11 @@ def is_normal(parameter: Parameter) -> bool:
     return parameter.distribution in ("normal", "logNormal")
 
 
+def is_logarithmic(parameter: Parameter) -> bool:
+    """Return whether a parameter's logarithm is what is drawn."""
+    return parameter.distribution in ("logUniform", "logNormal")
+
+
 def _ends(parameter: Parameter) -> tuple[float, float]:
     """Return the least and the greatest value, which lies on a step."""
     assert parameter.min is not None and parameter.max is not None, "the experiment has been checked"
@@ -87,7 +92,7 @@ def plain_distributions(parameters: Sequence[Parameter]) -> dict[str, "BaseDistr
 
     found: dict[str, BaseDistribution] = {}
     for parameter in parameters:
-        log = parameter.distribution in ("logUniform", "logNormal")
+        log = is_logarithmic(parameter)
         if parameter.values:
             found[parameter.name] = CategoricalDistribution(parameter.values)
             continue

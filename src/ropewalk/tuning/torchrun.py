@@ -18,7 +18,7 @@ _NODES = re.compile(r"--nnodes[=\s]+(\d+)(?::(\d+))?")
 _PYTHON = re.compile(
     r"(?:^|&&|\|\||;)\s*(?:[A-Za-z_]\w*=\S*\s+)*((?:[^\s;&|]*/)?python[\d.]*)(?:\s+-u)*\s+(?!-(?!m\s))"
 )
-"""A command of Python's with a script or -m, where a command can stand; -u is what torchrun itself gives."""
+"""A command of Python's with a script or -m, and no options but -u, which torchrun itself gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
