@@ -97,7 +97,7 @@ def progress_line(experiment: Experiment, snapshot: Snapshot) -> str:
         parts.append(f"over: {snapshot.end.replace('_', ' ')}")
     elif seconds:
         left = sum(seconds) / len(seconds) * (most - len(done)) / experiment.limits.parallel
-        parts.append(f"about {duration(left)} left")
+        parts.append(f"about {duration(max(1.0, left))} left")
     return ", ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,17 @@ def normal_quantile(parameter: Parameter, share: float) -> float:
     spread = NormalDist((low + high) / 2, (high - low) / (2 * _DEVIATIONS))
     value = spread.inv_cdf(_BELOW + share * (1 - 2 * _BELOW))
     return math.exp(value) if log else value
+
+
+def covering(parameters: Sequence[Parameter], found: Sequence[Mapping[str, Value]]) -> list[Parameter]:
+    """Return the parameters with ranges that take in all values found: hyperband's resource may lie outside its own."""
+    return [parameter if parameter.values else _widened(parameter, found) for parameter in parameters]
+
+
+def _widened(parameter: Parameter, found: Sequence[Mapping[str, Value]]) -> Parameter:
+    ends = [end for end in (parameter.min, parameter.max) if end is not None]
+    values = [*ends, *(float(each[parameter.name]) for each in found)]
+    return replace(parameter, min=min(values), max=max(values))
 
 
 def plain_distributions(parameters: Sequence[Parameter]) -> dict[str, "BaseDistribution"]:
