@@ -8,6 +8,7 @@ from ropewalk.tuning.parse import parse_experiment
 from ropewalk.tuning.spec import Experiment, Objective, Parameter, TrialTemplate
 
 DOUBLE = {"name": "x", "type": "double", "min": 0, "max": 1}
+KIND = {"name": "x", "type": "categorical"}
 EPOCHS = {"name": "epochs", "type": "int", "min": 1, "max": 9}
 HYPERBAND = {"algorithm": {"name": "hyperband", "settings": {"r_l": 9, "resource_name": "epochs"}}}
 CASES = [
@@ -25,6 +26,11 @@ CASES = [
     ({"parameters": [{"name": "x", "type": "double", "min": 0, "max": "inf"}]}, "inf is not finite"),
     ({"parameters": [{"name": "x", "type": "categorical", "values": []}]}, "parameters[0].values: it is empty"),
     ({"parameters": [{"name": "x", "type": "categorical", "values": ["a", "a"]}]}, "'a' stands 2 times"),
+    (
+        {"parameters": [{**KIND, "values": ["a", "it's"]}]},
+        """parameters[0].values[1]: "it's" has "'", which the shell""",
+    ),
+    ({"parameters": [{**KIND, "values": ['say "x"']}]}, """has '"', which breaks the trial's resource"""),
     ({"parameters": [{"name": "x", "type": "discrete", "values": [1, "a"]}]}, "'a' is not a finite number"),
     ({"parameters": [{"name": "x", "type": "discrete", "values": [1], "min": 1}]}, "a list of values only"),
     ({"objective": {"metric": "a", "type": "minimize", "additional": ["a"]}}, "'a' is the objective itself"),

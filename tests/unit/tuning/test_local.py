@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -162,6 +163,32 @@ def test_the_last_20_lines_of_a_failed_trial_are_kept(experiment, tmp_path):
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):
         LocalConfig(**setting)
+
+
+def _lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM; "])
+def test_early_stopping_ends_all_processes_of_the_trial(experiment, tmp_path, trap):
+    children = 'sleep 60 & echo $! >> pids; sh -c "sleep 60; true" & echo $! >> pids'
+    script = f'case $0 in 9) {children};; esac; echo "loss=$0"; wait'
+    made = experiment(
+        parameters=[{"name": "x", "type": "categorical", "values": ["1", "9", "2"]}],
+        algorithm={"name": "grid"},
+        limits={"max_trials": 3},
+        early_stopping={"settings": {"min_trials_required": "1", "start_step": "1"}},
+    )
+    command = ("sh", "-c", trap + script, "${trialParameters.x}")
+    snapshot = _run(tmp_path, made, command=command, terminate_seconds=0.5)
+    assert [trial.state for trial in snapshot.trials] == ["succeeded", "early_stopped", "succeeded"]
+    assert snapshot.trials[1].message == "its best is worse than 1, what others had then"
+    pids = [int(line) for line in Path(snapshot.trials[1].folder, "work", "pids").read_text().split()]
+    assert len(pids) == 2
+    assert not any(_lives(pid) for pid in pids)
 
 
 def test_two_engines_do_not_share_a_folder(experiment, tmp_path):
