@@ -72,7 +72,7 @@ class LocalCommands:
         self._machine = Machine(cpus=config.cpus, gpus=config.gpus)
         wanted = processes_of(experiment.trial)
         self._gpus, self._processes = wanted.nodes * wanted.gpus, 1
-        self.notes = (*self._image_notes(), *self._distribute(wanted), *self._env_notes())
+        self.notes = (*self._image_notes(), *self._distribute(wanted), *self._cluster_notes())
         """What is not as in the cluster."""
         known = [each.name for each in experiment.trial.parameters]
         if unknown := [name for name in names_in(list(self._own)) if name not in known]:
@@ -126,10 +126,17 @@ class LocalCommands:
         cluster = "" if count == wanted.count else f"; the cluster gives {wanted.count}, so batches there are larger"
         return [f"Each trial of this {kind} has {shown} under torchrun{cluster}."]
 
-    def _env_notes(self) -> Iterator[str]:
+    def _cluster_notes(self) -> Iterator[str]:
         missing = [each["name"] for each in self._env() if "valueFrom" in each and each["name"] not in os.environ]
         if missing:
             yield f"The variables {', '.join(missing)} come from the cluster and are not set here."
+        spec = self._container.spec
+        if spec.get("envFrom"):
+            yield "The variables of the container's envFrom come from the cluster and are not set here."
+        if mounts := [str(each.get("mountPath")) for each in spec.get("volumeMounts") or [] if not self._own]:
+            yield f"The volumes at {', '.join(mounts)} are the cluster's and not mounted here."
+        if spec.get("workingDir") and not self._own:
+            yield f"Each trial starts in a folder of its own, not in {spec['workingDir']}."
 
     def _env(self) -> list[Mapping[str, Any]]:
         found = self._container.spec.get("env")

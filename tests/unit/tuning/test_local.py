@@ -138,6 +138,22 @@ def test_a_distributed_job_of_another_program_is_told_to_run_once(train_job):
     assert "this TrainJob is no single one of Python or torchrun" in notes[1]
 
 
+def test_what_only_the_cluster_has_is_told(katib):
+    values = katib()
+    (container,) = values["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"]
+    container["envFrom"] = [{"secretRef": {"name": "store"}}]
+    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    container["workingDir"] = "/app"
+    made = parse_experiment(values)
+    assert LocalCommands(made, LocalConfig()).notes == (
+        "Trials run the command on this machine; the image example.org/train:1 is not used.",
+        "The variables of the container's envFrom come from the cluster and are not set here.",
+        "The volumes at /data are the cluster's and not mounted here.",
+        "Each trial starts in a folder of its own, not in /app.",
+    )
+    assert len(LocalCommands(made, LocalConfig(command=("./train",))).notes) == 1
+
+
 def test_a_local_command_replaces_image_and_torchrun(train_job, tmp_path):
     made = train_job("torchrun", "--nnodes=2", "train.py")
     with pytest.raises(ConfigError, match=r"'--nnodes=2', but this machine is one node.*local command"):
