@@ -87,7 +87,8 @@ def progress_line(experiment: Experiment, snapshot: Snapshot) -> str:
     done = [trial for trial in snapshot.trials if trial.state in OVER]
     running = sum(trial.state == "running" for trial in snapshot.trials)
     most = experiment.limits.max_trials
-    parts = [f"{len(done)} of {most} trials done", f"{running} running"]
+    failed = sum(trial.state == "failed" for trial in done)
+    parts = [f"{len(done)} of {most} trials done" + (f" ({failed} failed)" if failed else ""), f"{running} running"]
     best = best_trial(experiment.objective, snapshot.trials)
     value = best.value(experiment.objective) if best is not None else None
     if best is not None and value is not None:
