@@ -106,7 +106,10 @@ class LocalEngine:
         self._started = float(head["time"])
 
     def _replay(self) -> None:
-        """Take up what the journal says, repeating the calls of the suggester so that it goes on as it would have."""
+        """Take up what the journal says, and what trials did after its end.
+
+        The calls of the suggester are repeated, so that it goes on as it would have.
+        """
         for event in self._journal.events[1:]:
             if event["event"] == "started":
                 self._replay_start(event)
@@ -115,9 +118,11 @@ class LocalEngine:
             elif event["event"] == "over":
                 self._end = event["end"]
                 self._journal.close()
-        for trial in self._trials.values():
-            if trial.state == "running":
-                end_leftovers(Path(trial.folder))
+        for trial in [each for each in self._trials.values() if each.state == "running"]:
+            end_leftovers(Path(trial.folder))
+            if finished := harvest(self._experiment, self._commands, trial):
+                self._record(*finished)
+            else:
                 self._trials[trial.number] = replace(trial, state="pending")
 
     def _replay_start(self, event: Event) -> None:
@@ -226,11 +231,6 @@ class LocalEngine:
 
     def _run(self, trial: Trial) -> None:
         folder = Path(trial.folder)
-        if trial.state == "pending":
-            finished = harvest(self._experiment, self._commands, trial)
-            if finished is not None:
-                self._record(*finished)
-                return
         trial = replace(trial, state="running", started=time.time())
         self._trials[trial.number] = trial
         self._journal.append(started_event(trial))

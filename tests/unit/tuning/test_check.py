@@ -37,6 +37,8 @@ CASES = [
     ({"objective": {"metric": "a", "type": "minimize", "goal": "nan"}}, "objective.goal: nan is not finite"),
     ({"objective": {"metric": "a", "type": "minimize", "strategies": {"b": "max"}}}, "no such metric"),
     ({"objective": {"metric": "a", "type": "minimize", "strategies": {"a": "mean"}}}, "Known: latest, min, max"),
+    ({"limits": {"parallel": 0}}, "limits.parallel: 0: need 1 or more"),
+    ({"trial": {"command": ["train"]}}, "parameters[0].name: no trial parameter refers to 'x'"),
     ({"limits": {"max_trials": 2, "parallel": 3}}, "3 is more than max_trials=2"),
     ({"limits": {"max_trials": 2, "max_failed": 3}}, "limits.max_failed: 3: need 0 to max_trials=2"),
     ({"limits": {"trial_seconds": 0}}, "limits.trial_seconds: 0.0: need seconds above 0"),

@@ -216,16 +216,21 @@ def test_two_engines_do_not_share_a_folder(experiment, tmp_path):
     engine.stop()
 
 
-def test_a_trial_that_ended_while_no_engine_looked_is_taken_up_not_repeated(experiment, tmp_path):
-    made = experiment('echo x >> ../../../count; echo "loss=$0"', limits={"max_trials": 1})
+@pytest.mark.parametrize("goal", [None, 1.0])
+def test_a_trial_that_ended_while_no_engine_looked_is_taken_up_not_repeated(experiment, tmp_path, goal):
+    """Taken up before any other starts: it may be the one that ends the experiment."""
+    objective = {"metric": "loss", "type": "minimize", "goal": goal}
+    made = experiment('echo x >> ../../../count; echo "loss=$0"', objective=objective, limits={"max_trials": 2})
     first = _run(tmp_path, made)
     journal = tmp_path / JOURNAL
-    kept = [line for line in journal.read_text().splitlines() if json.loads(line)["event"] in ("experiment", "started")]
-    journal.write_text("".join(f"{line}\n" for line in kept))
+    lines = journal.read_text().splitlines(keepends=True)
+    last = max(place for place, line in enumerate(lines) if json.loads(line)["event"] == "started")
+    journal.write_text("".join(lines[: last + 1]))
     again = _run(tmp_path, made)
-    assert (tmp_path / "count").read_text() == "x\n"
-    assert again.trials[0].observations == first.trials[0].observations
-    assert again.trials[0].state == "succeeded"
+    assert (tmp_path / "count").read_text() == "x\n" * (1 if goal else 2)
+    assert again.end == first.end == ("goal_reached" if goal else "max_trials_reached")
+    assert [trial.observations for trial in again.trials] == [trial.observations for trial in first.trials]
+    assert {trial.state for trial in again.trials} == {"succeeded"}
 
 
 def test_suggestions_that_do_not_repeat_are_refused(experiment, tmp_path):
