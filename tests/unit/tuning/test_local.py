@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -10,10 +11,12 @@ import pytest
 import yaml
 
 from ropewalk.errors import ConfigError, RunError
+from ropewalk.tuning.containers import primary_containers
 from ropewalk.tuning.following import follow
 from ropewalk.tuning.local import JOURNAL, LocalEngine
 from ropewalk.tuning.local_command import LocalCommands, LocalConfig
 from ropewalk.tuning.parse import parse_experiment, read_experiment
+from ropewalk.tuning.render import render_trial
 from ropewalk.tuning.results import result_of, trials_table
 
 STAND_IN = """for i in 1 2 3; do
@@ -37,6 +40,23 @@ def test_published_examples_run_with_a_local_command(example, tmp_path):
     assert set(result.best_parameters) == {parameter.name for parameter in experiment.parameters}
     states = {trial.state for trial in snapshot.trials}
     assert states <= ({"succeeded", "early_stopped"} if experiment.early_stopping else {"succeeded"})
+
+
+def test_published_examples_run_the_command_that_the_cluster_would(example, tmp_path):
+    experiment = read_experiment(example)
+    values = {each.name: each.values[0] if each.values else each.min for each in experiment.parameters}
+    rendered = render_trial(experiment, name="trial-1", values=values)
+    template = replace(experiment.trial, manifest=rendered)
+    expected = primary_containers(template)[0].line
+    if example.stem in ("pytorchjob-mnist", "trainjob-pytorch"):
+        expected = expected.replace("python3 ", "torchrun --standalone --nproc-per-node=2 ")
+    commands = LocalCommands(experiment, LocalConfig(cpus=2))
+    trial = commands.trial(tmp_path, name="trial-1", values=values, slot=0)
+    assert trial.line == expected.replace("=/katib/", "=./katib/")
+    if example.stem == "trial-metadata-substitution":
+        facts = ("NAME", "NAMESPACE", "KIND", "API_VERSION", "LABEL_CUSTOM", "ANNOTATION_CUSTOM")
+        found = [trial.env[f"TRIAL_{fact}"] for fact in facts]
+        assert found == ["trial-1", "kubeflow", "Job", "batch/v1", "custom-label", "custom-annotation"]
 
 
 def test_a_metrics_file_is_the_trials_own(experiment, tmp_path):

@@ -3,7 +3,6 @@
 import pytest
 
 from ropewalk.errors import ConfigError
-from ropewalk.tuning.parse import read_experiment
 from ropewalk.tuning.spec import TrialTemplate
 from ropewalk.tuning.torchrun import Processes, processes_of, under_torchrun
 
@@ -62,9 +61,3 @@ def _job(kind, container, **spec):
 def test_processes_and_gpus_are_those_that_the_resource_asks_for(manifest, nodes, per_node, gpus):
     template = TrialTemplate(manifest=manifest, parameters=(), primary_container="main")
     assert processes_of(template) == Processes(nodes=nodes, per_node=per_node, gpus=gpus)
-
-
-def test_published_examples_are_rewritten_when_they_are_distributed(example):
-    template = read_experiment(example).trial
-    distributed = example.stem in ("pytorchjob-mnist", "trainjob-pytorch")
-    assert processes_of(template).count == (2 if distributed else 1)
