@@ -1,6 +1,8 @@
 """Runs an experiment on this machine, from a journal with which a killed run goes on."""
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from ropewalk.tuning.local_trial import RunningTrial, harvest
 from ropewalk.tuning.medianstop import MedianStop
 from ropewalk.tuning.process import empty_folder, end_leftovers
 from ropewalk.tuning.spec import Experiment, Value
-from ropewalk.tuning.suggestions import Exhausted, Suggester, Wait, make_suggester
+from ropewalk.tuning.suggestions import Exhausted, Suggester, Suggestion, Wait, make_suggester
 
 JOURNAL = "trials.jsonl"
 _TICK = 0.02
@@ -129,7 +131,7 @@ class LocalEngine:
         number = event["number"]
         if number not in self._trials:
             suggested = self._suggester.ask()
-            if suggested != event["values"]:
+            if not _is_repeated(suggested, event["values"]):
                 raise RunError(
                     f"{self._folder}: trial {number} was started with {event['values']}, but the suggestions repeat as "
                     f"{suggested}. It was run by {self._journal.events[0]['versions']}, here are {versions()}: use "
@@ -263,3 +265,16 @@ class LocalEngine:
         ]
         notes = (*self._commands.notes, *self._suggester.notes)
         return Snapshot(trials=tuple(trials), started=self._started, end=self._end, notes=notes)
+
+
+def _is_repeated(suggested: Suggestion, values: Mapping[str, Value]) -> bool:
+    """Return whether a suggestion is the one noted, but for digits that another number of threads may change."""
+    return (
+        isinstance(suggested, dict)
+        and suggested.keys() == values.keys()
+        and all(
+            value == values[name]
+            or (isinstance(value, float) and math.isclose(value, float(values[name]), rel_tol=1e-6))
+            for name, value in suggested.items()
+        )
+    )

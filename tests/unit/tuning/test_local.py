@@ -266,6 +266,18 @@ def test_suggestions_that_do_not_repeat_are_refused(experiment, tmp_path):
         LocalEngine(tmp_path).start(made)
 
 
+def test_suggestions_that_repeat_but_for_their_last_digits_go_on(experiment, tmp_path):
+    """Gaussian processes come out so with another number of threads."""
+    made = experiment(limits={"max_trials": 1})
+    first = _run(tmp_path, made).trials[0].values["x"]
+    journal = tmp_path / JOURNAL
+    head, started, *_ = [json.loads(line) for line in journal.read_text().splitlines()]
+    started["values"]["x"] = first * (1 + 1e-9)
+    journal.write_text(f"{json.dumps(head)}\n{json.dumps(started)}\n")
+    (trial,) = _run(tmp_path, made).trials
+    assert (trial.values["x"], trial.state) == (first * (1 + 1e-9), "succeeded")
+
+
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
