@@ -167,8 +167,6 @@ def _hyperband_needs(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(path, f"{name!r} is no parameter.{nearest(name, known)}")
     elif name and known[name].type not in ("int", "double"):
         yield Problem(path, f"{name!r} is of type {known[name].type}; the resource must be an int or double.")
-    if len(experiment.parameters) == 1 and name in known:
-        yield Problem("parameters", "hyperband needs one besides the resource.")
     for place, parameter in enumerate(experiment.parameters):
         if parameter.type == "discrete" and not all(_is_whole(value) for value in parameter.values):
             yield Problem(f"parameters[{place}].values", "hyperband takes discrete values only as whole numbers.")

@@ -68,7 +68,6 @@ CASES = [
         HYPERBAND | {"parameters": [DOUBLE, {**EPOCHS, "max": 1}, {**EPOCHS, "name": "y", "max": 1}]},
         "parameters[2].min",
     ),
-    (HYPERBAND | {"parameters": [EPOCHS]}, "parameters: hyperband needs one besides the resource"),
     (
         HYPERBAND | {"parameters": [{"name": "epochs", "type": "categorical", "values": ["1"]}, DOUBLE]},
         "'epochs' is of type categorical; the resource must be an int or double",

@@ -213,7 +213,7 @@ def test_early_stopping_ends_all_processes_of_the_trial(experiment, tmp_path, tr
     children = 'sleep 60 & echo $! >> pids; sh -c "sleep 60; true" & echo $! >> pids'
     script = f'case $0 in 9) {children};; esac; echo "loss=$0"; wait'
     made = experiment(
-        parameters=[{"name": "x", "type": "categorical", "values": ["1", "9", "2"]}],
+        parameters=[{"name": "x", "type": "categorical", "values": ["1", "9", "0.5"]}],
         algorithm={"name": "grid"},
         limits={"max_trials": 3},
         early_stopping={"settings": {"min_trials_required": "1", "start_step": "1"}},
