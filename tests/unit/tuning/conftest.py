@@ -10,13 +10,15 @@ import yaml
 from ropewalk.tuning.parse import parse_experiment
 from ropewalk.tuning.spec import Experiment
 
-EXAMPLES = Path(__file__).parents[2] / "contracts" / "katib" / "examples"
+EXAMPLES = Path(__file__).parents[4] / "shared" / "contracts" / "katib" / "examples"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test with the argument `example` each of Katib's published experiments."""
     if "example" in metafunc.fixturenames:
-        metafunc.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
+        files = sorted(EXAMPLES.glob("*.yaml"))
+        missing = pytest.param(None, marks=pytest.mark.skip(f"Katib's examples are not in {EXAMPLES}"))
+        metafunc.parametrize("example", files or [missing], ids=lambda file: getattr(file, "stem", "none"))
 
 
 @pytest.fixture
