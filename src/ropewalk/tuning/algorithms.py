@@ -8,7 +8,7 @@ from typing import Any
 from ropewalk.errors import nearest
 from ropewalk.tuning.grid import grid_size
 from ropewalk.tuning.problems import Problem
-from ropewalk.tuning.spec import Experiment, Parameter
+from ropewalk.tuning.spec import Algorithm, Experiment, Parameter
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ def read_setting(settings: Mapping[str, Any], name: str, default: Any) -> Any:
     return int(float(value)) if isinstance(default, int) else type(default)(value)
 
 
+def resource_of(algorithm: Algorithm) -> str:
+    """Return the name of the parameter that hyperband gives in growing amounts; "" where there is none."""
+    return str(algorithm.settings.get("resource_name", "")) if algorithm.name == "hyperband" else ""
+
+
 def algorithm_problems(experiment: Experiment) -> Iterator[Problem]:
     """Yield what is wrong with the algorithm, its settings and early stopping."""
     algorithm, stopping = experiment.algorithm, experiment.early_stopping
@@ -155,13 +160,13 @@ def _cmaes_needs(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _hyperband_needs(experiment: Experiment) -> Iterator[Problem]:
-    name = experiment.algorithm.settings.get("resource_name")
+    name = resource_of(experiment.algorithm)
     known = {parameter.name: parameter for parameter in experiment.parameters}
     path = "algorithm.settings.resource_name"
-    if name is not None and name not in known:
-        yield Problem(path, f"{name!r} is no parameter.{nearest(str(name), known)}")
-    elif name is not None and known[str(name)].type not in ("int", "double"):
-        yield Problem(path, f"{name!r} is of type {known[str(name)].type}; the resource must be an int or double.")
+    if name and name not in known:
+        yield Problem(path, f"{name!r} is no parameter.{nearest(name, known)}")
+    elif name and known[name].type not in ("int", "double"):
+        yield Problem(path, f"{name!r} is of type {known[name].type}; the resource must be an int or double.")
     for place, parameter in enumerate(experiment.parameters):
         if parameter.type == "discrete" and not all(_is_whole(value) for value in parameter.values):
             yield Problem(f"parameters[{place}].values", "hyperband takes discrete values only as whole numbers.")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ropewalk.errors import nearest
-from ropewalk.tuning.algorithms import algorithm_problems, numeric
+from ropewalk.tuning.algorithms import algorithm_problems, numeric, resource_of
 from ropewalk.tuning.filters import filter_problem
 from ropewalk.tuning.problems import Problem, refuse
 from ropewalk.tuning.spec import Experiment, Limits, MetricsSource, Objective, Parameter
@@ -32,7 +32,7 @@ def find_problems(experiment: Experiment) -> list[Problem]:
     """Return everything that is wrong, whichever engine is to run it."""
     return [
         *_name_problems(experiment.name),
-        *_space_problems(experiment.parameters),
+        *_space_problems(experiment.parameters, resource_of(experiment.algorithm)),
         *_objective_problems(experiment.objective),
         *algorithm_problems(experiment),
         *_limit_problems(experiment.limits),
@@ -50,7 +50,7 @@ def _name_problems(name: str) -> Iterator[Problem]:
         yield Problem("name", text)
 
 
-def _space_problems(parameters: Sequence[Parameter]) -> Iterator[Problem]:
+def _space_problems(parameters: Sequence[Parameter], resource: str) -> Iterator[Problem]:
     if not parameters:
         yield Problem("parameters", "there is none: give one or more.")
     for name, times in Counter(parameter.name for parameter in parameters).items():
@@ -63,12 +63,12 @@ def _space_problems(parameters: Sequence[Parameter]) -> Iterator[Problem]:
         yield from _one_of(f"{path}.type", parameter.type, _TYPES)
         yield from _one_of(f"{path}.distribution", parameter.distribution, _DISTRIBUTIONS)
         if numeric(parameter):
-            yield from _range_problems(path, parameter)
+            yield from _range_problems(path, parameter, is_drawn=parameter.name != resource)
         elif parameter.type in _TYPES:
             yield from _list_problems(path, parameter)
 
 
-def _range_problems(path: str, parameter: Parameter) -> Iterator[Problem]:
+def _range_problems(path: str, parameter: Parameter, *, is_drawn: bool) -> Iterator[Problem]:
     if parameter.values:
         yield Problem(f"{path}.values", f"a {parameter.type} has min and max, no list.")
     ends = {"min": parameter.min, "max": parameter.max}
@@ -81,7 +81,8 @@ def _range_problems(path: str, parameter: Parameter) -> Iterator[Problem]:
             yield Problem(f"{path}.{name}", f"{value:g} is not whole, but the parameter is an int.")
     if parameter.min is None or parameter.max is None:
         return
-    if not parameter.min < parameter.max:
+    # Hyperband's resource is given, not drawn: Katib's own example has it from 1 to 1.
+    if not parameter.min < parameter.max and (is_drawn or parameter.min > parameter.max):
         yield Problem(f"{path}.min", f"{parameter.min:g} is not less than max={parameter.max:g}.")
     if parameter.distribution in _LOGARITHMIC and parameter.min <= 0:
         text = f"{parameter.min:g}: {parameter.distribution} takes logarithms, so it must be above 0."

@@ -94,7 +94,8 @@ def progress_line(experiment: Experiment, snapshot: Snapshot) -> str:
     done = [trial for trial in snapshot.trials if trial.state in OVER]
     running = sum(trial.state == "running" for trial in snapshot.trials)
     most = experiment.limits.max_trials
-    parts = [f"{len(done)} of {most} trials done", f"{running} running"]
+    failed = sum(trial.state == "failed" for trial in done)
+    parts = [f"{len(done)} of {most} trials done" + (f" ({failed} failed)" if failed else ""), f"{running} running"]
     best = best_trial(experiment.objective, snapshot.trials)
     value = best.value(experiment.objective) if best is not None else None
     if best is not None and value is not None:
@@ -104,7 +105,7 @@ def progress_line(experiment: Experiment, snapshot: Snapshot) -> str:
         parts.append(f"over: {snapshot.end.replace('_', ' ')}")
     elif seconds:
         left = sum(seconds) / len(seconds) * (most - len(done)) / experiment.limits.parallel
-        parts.append(f"about {duration(left)} left")
+        parts.append(f"about {duration(max(1.0, left))} left")
     return ", ".join(parts)
 
 

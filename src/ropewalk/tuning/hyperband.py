@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 from ropewalk.tuning.algorithms import read_setting
-from ropewalk.tuning.samplers import make_sampler
 from ropewalk.tuning.space import distributions, typed_values
 from ropewalk.tuning.spec import Experiment, Parameter, Value
 from ropewalk.tuning.suggestions import Exhausted, Suggestion, Wait, chosen_seed
@@ -57,8 +56,8 @@ class HyperbandSuggester:
         self._resource = next(each for each in experiment.parameters if each.name == settings["resource_name"])
         self._others = [each for each in experiment.parameters if each is not self._resource]
         self._objective = experiment.objective
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(sampler=make_sampler("random", {}, chosen_seed(settings, seed)))
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._study = optuna.create_study(sampler=optuna.samplers.RandomSampler(chosen_seed(settings, seed)))
         self._distributions = distributions(self._others)
         self._rungs = iter(rungs(read_setting(settings, "r_l", 1.0), read_setting(settings, "eta", 3)))
         self._queue: list[dict[str, Value]] = []

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from ropewalk.tuning.engine import Trial
-from ropewalk.tuning.space import plain_distributions
+from ropewalk.tuning.space import covering, plain_distributions
 from ropewalk.tuning.spec import Experiment
 
 LEAST_TRIALS = 10
@@ -23,9 +23,9 @@ def parameter_importance(experiment: Experiment, trials: Sequence[Trial]) -> dic
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction=experiment.objective.type)
-    spaces = plain_distributions(experiment.parameters)
+    spaces = plain_distributions(covering(experiment.parameters, [trial.values for trial in trials]))
     for trial in trials:
         if trial.number in finite:
             done = optuna.trial.create_trial(

@@ -1,26 +1,30 @@
 """Runs an experiment on this machine, from a journal with which a killed run goes on."""
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from ropewalk import __version__
 from ropewalk.errors import ConfigError, RunError
 from ropewalk.tuning.check import check_experiment
-from ropewalk.tuning.engine import OVER, End, Snapshot, State, Trial, best_trial
+from ropewalk.tuning.engine import End, Snapshot, Trial, best_trial
 from ropewalk.tuning.journal import Event, Journal
 from ropewalk.tuning.local_command import LocalCommands, LocalConfig
+from ropewalk.tuning.local_events import (
+    ended_event,
+    ended_trial,
+    experiment_digest,
+    head_event,
+    over_event,
+    started_event,
+    versions,
+)
 from ropewalk.tuning.local_trial import RunningTrial, harvest
 from ropewalk.tuning.medianstop import MedianStop
-from ropewalk.tuning.metrics import Observation
 from ropewalk.tuning.process import empty_folder, end_leftovers
-from ropewalk.tuning.spec import Experiment
-from ropewalk.tuning.suggestions import Exhausted, Suggester, Wait, make_suggester
+from ropewalk.tuning.spec import Experiment, Value
+from ropewalk.tuning.suggestions import Exhausted, Suggester, Suggestion, Wait, make_suggester
 
 JOURNAL = "trials.jsonl"
 _TICK = 0.02
@@ -91,18 +95,11 @@ class LocalEngine:
         return self._snapshot()
 
     def _begin(self) -> None:
-        digest = _digest(self._experiment, self._config)
         if not self._journal.events:
             self._started = time.time()
-            head: Event = {
-                "event": "experiment",
-                "name": self._experiment.name,
-                "digest": digest,
-                "time": self._started,
-            }
-            self._journal.append({**head, "versions": _versions()})
+            self._journal.append(head_event(self._experiment, self._config, self._started))
             return
-        head = self._journal.events[0]
+        head, digest = self._journal.events[0], experiment_digest(self._experiment, self._config)
         if head.get("digest") != digest:
             raise ConfigError(
                 f"{self._folder} holds another experiment, {head.get('name')!r}, or this one with other settings "
@@ -111,29 +108,33 @@ class LocalEngine:
         self._started = float(head["time"])
 
     def _replay(self) -> None:
-        """Take up what the journal says, repeating the calls of the suggester so that it goes on as it would have."""
+        """Take up what the journal says, and what trials did after its end.
+
+        The calls of the suggester are repeated, so that it goes on as it would have.
+        """
         for event in self._journal.events[1:]:
             if event["event"] == "started":
                 self._replay_start(event)
             elif event["event"] == "ended":
-                trial = _trial_of(self._trials[event["number"]], event)
-                self._take(trial, [math.nan if value is None else value for value in event["reports"]])
+                self._take(*ended_trial(self._trials[event["number"]], event))
             elif event["event"] == "over":
                 self._end = event["end"]
                 self._journal.close()
-        for trial in self._trials.values():
-            if trial.state == "running":
-                end_leftovers(Path(trial.folder))
+        for trial in [each for each in self._trials.values() if each.state == "running"]:
+            end_leftovers(Path(trial.folder))
+            if finished := harvest(self._experiment, self._commands, trial):
+                self._record(*finished)
+            else:
                 self._trials[trial.number] = replace(trial, state="pending")
 
     def _replay_start(self, event: Event) -> None:
         number = event["number"]
         if number not in self._trials:
             suggested = self._suggester.ask()
-            if suggested != event["values"]:
+            if not _is_repeated(suggested, event["values"]):
                 raise RunError(
                     f"{self._folder}: trial {number} was started with {event['values']}, but the suggestions repeat as "
-                    f"{suggested}. It was run by {self._journal.events[0]['versions']}, here are {_versions()}: use "
+                    f"{suggested}. It was run by {self._journal.events[0]['versions']}, here are {versions()}: use "
                     "those versions, or another folder."
                 )
             self._trials[number] = self._new_trial(number, event["values"], event["time"])
@@ -225,22 +226,16 @@ class LocalEngine:
             return None
         return self._new_trial(len(self._trials), suggested, time.time())
 
-    def _new_trial(self, number: int, values: dict[str, Any], started: float) -> Trial:
+    def _new_trial(self, number: int, values: dict[str, Value], started: float) -> Trial:
         name = f"{self._experiment.name}-{number:04}"
         folder = str(self._folder / "trials" / name)
         return Trial(number=number, name=name, values=values, state="running", started=started, folder=folder)
 
     def _run(self, trial: Trial) -> None:
         folder = Path(trial.folder)
-        if trial.state == "pending":
-            finished = harvest(self._experiment, self._commands, trial)
-            if finished is not None:
-                self._record(*finished)
-                return
-        now = time.time()
-        self._trials[trial.number] = replace(trial, state="running", started=now)
-        event = {"event": "started", "number": trial.number, "name": trial.name, "values": trial.values, "time": now}
-        self._journal.append(event)
+        trial = replace(trial, state="running", started=time.time())
+        self._trials[trial.number] = trial
+        self._journal.append(started_event(trial))
         empty_folder(folder)
         slot = min(set(range(self._experiment.limits.parallel)) - {each.slot for each in self._running.values()})
         command = self._commands.trial(folder, name=trial.name, values=trial.values, slot=slot)
@@ -248,12 +243,8 @@ class LocalEngine:
 
     def _record(self, trial: Trial, reports: list[float]) -> None:
         """Write down how a trial ended, then act on it."""
-        event = {"event": "ended", "number": trial.number, "state": trial.state, "seconds": trial.seconds}
-        event |= {"observations": {name: vars(each) for name, each in trial.observations.items()}}
-        event |= {"message": trial.message, "log_tail": list(trial.log_tail)}
         kept = reports if self._median is not None and trial.state == "succeeded" else []
-        # NaN is no JSON; a limit that is a mean does not count it either.
-        self._journal.append({**event, "reports": [value if math.isfinite(value) else None for value in kept]})
+        self._journal.append(ended_event(trial, kept))
         self._take(trial, kept)
 
     def _take(self, trial: Trial, reports: list[float]) -> None:
@@ -263,7 +254,7 @@ class LocalEngine:
         self._suggester.tell(trial.number, value)
 
     def _finish(self, end: End) -> None:
-        self._journal.append({"event": "over", "end": end, "time": time.time()})
+        self._journal.append(over_event(end, time.time()))
         self._journal.close()
         self._end = end
 
@@ -276,25 +267,14 @@ class LocalEngine:
         return Snapshot(trials=tuple(trials), started=self._started, end=self._end, notes=notes)
 
 
-def _trial_of(trial: Trial, event: Event) -> Trial:
-    state: State = event["state"]
-    assert state in OVER, f"a trial cannot end as {state!r}"
-    return replace(
-        trial,
-        state=state,
-        observations={name: Observation(**each) for name, each in event["observations"].items()},
-        seconds=event["seconds"],
-        message=event["message"],
-        log_tail=tuple(event["log_tail"]),
+def _is_repeated(suggested: Suggestion, values: Mapping[str, Value]) -> bool:
+    """Return whether a suggestion is the one noted, but for digits that another number of threads may change."""
+    return (
+        isinstance(suggested, dict)
+        and suggested.keys() == values.keys()
+        and all(
+            value == values[name]
+            or (isinstance(value, float) and math.isclose(value, float(values[name]), rel_tol=1e-6))
+            for name, value in suggested.items()
+        )
     )
-
-
-def _digest(experiment: Experiment, config: LocalConfig) -> str:
-    content: Mapping[str, Any] = {"experiment": asdict(experiment), "command": config.command, "seed": config.seed}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _versions() -> str:
-    from importlib.metadata import version
-
-    return f"ropewalk {__version__} with optuna {version('optuna')}"

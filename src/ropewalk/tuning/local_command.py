@@ -2,17 +2,20 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ropewalk.errors import ConfigError
 from ropewalk.tuning.containers import primary_containers
+from ropewalk.tuning.machine import Machine
 from ropewalk.tuning.placeholders import fill, names_in
 from ropewalk.tuning.process import WORK
 from ropewalk.tuning.render import trial_parameters
 from ropewalk.tuning.spec import Experiment, Value
+from ropewalk.tuning.torchrun import DISTRIBUTED, Processes, processes_of, under_torchrun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +63,19 @@ class LocalCommands:
         """Look at the template.
 
         Raises:
-            ConfigError: The local command has unknown placeholders, or the metrics file is not named in what runs.
+            ConfigError: The local command has unknown placeholders, the metrics file is not named in what runs, or the
+                trial's torchrun would wait for other nodes.
         """
-        self._experiment, self._config = experiment, config
+        self._experiment, self._own = experiment, config.command
         self._container = primary_containers(experiment.trial)[0]
-        self._line = shlex.join(config.command) if config.command else self._container.line
+        self._line = shlex.join(self._own) if self._own else self._container.line
+        self._machine = Machine(cpus=config.cpus, gpus=config.gpus)
+        wanted = processes_of(experiment.trial)
+        self._gpus, self._processes = wanted.nodes * wanted.gpus, 1
+        self.notes = (*self._image_notes(), *self._distribute(wanted), *self._cluster_notes())
+        """What is not as in the cluster."""
         known = [each.name for each in experiment.trial.parameters]
-        if unknown := [name for name in names_in(list(config.command)) if name not in known]:
+        if unknown := [name for name in names_in(list(self._own)) if name not in known]:
             raise ConfigError(f"The local command has {unknown[0]!r} in a placeholder; known are {', '.join(known)}.")
         source = experiment.metrics
         if source.kind == "File" and source.path not in f"{self._line} {self._plain_env()}":
@@ -74,17 +83,6 @@ class LocalCommands:
                 f"metrics.path={source.path}: neither command nor env of the trial names it, so trials cannot each get "
                 "their own file here. Name it there, for instance --log-path=" + source.path + "."
             )
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What is not as in the cluster."""
-        found = []
-        image = self._container.spec.get("image")
-        if image and not self._config.command:
-            found.append(f"Trials run the command on this machine; the image {image} is not used.")
-        if missing := [each["name"] for each in self._env() if "valueFrom" in each and each["name"] not in os.environ]:
-            found.append(f"The variables {', '.join(missing)} come from the cluster and are not set here.")
-        return tuple(found)
 
     def metrics_file(self, folder: Path) -> Path | None:
         """Return the file that has the metrics of the trial in `folder`, None for its log."""
@@ -94,9 +92,10 @@ class LocalCommands:
     def trial(self, folder: Path, *, name: str, values: Mapping[str, Value], slot: int) -> LocalTrial:
         """Return what the trial `name` runs in `folder`, which is there; `slot` is its place among those that run."""
         texts = trial_parameters(self._experiment, name=name, values=values)
-        own = self._config.command
-        line = shlex.join(fill(list(own), texts)) if own else fill(self._line, texts)
-        env = {**self._machine(slot), **self._plain_env(), "KATIB_TRIAL_NAME": name}
+        line = shlex.join(fill(list(self._own), texts)) if self._own else fill(self._line, texts)
+        parallel = self._experiment.limits.parallel
+        machine = self._machine.env(slot, parallel=parallel, processes=self._processes, gpus=self._gpus)
+        env = {"PATH": _own_path(), **machine, **self._plain_env(), "KATIB_TRIAL_NAME": name}
         env = {key: fill(value, texts) for key, value in env.items()}
         metrics_file = self.metrics_file(folder)
         if metrics_file is not None:
@@ -107,6 +106,38 @@ class LocalCommands:
             env = {key: value.replace(path, str(metrics_file)) for key, value in env.items()}
         return LocalTrial(line, {**os.environ, **env}, metrics_file)
 
+    def _image_notes(self) -> Iterator[str]:
+        image = self._container.spec.get("image")
+        if image and not self._own:
+            yield f"Trials run the command on this machine; the image {image} is not used."
+
+    def _distribute(self, wanted: Processes) -> list[str]:
+        """Have the processes of a distributed job find each other; return what to tell of them."""
+        kind = self._experiment.trial.manifest.get("kind")
+        if kind not in DISTRIBUTED or self._own:
+            return []
+        machine = self._machine
+        count = min(wanted.count, len(machine.gpus) if wanted.gpus and machine.gpus else machine.cpus)
+        line = under_torchrun(self._line, count)
+        if line is None:
+            return [f"The command of this {kind} is no single one of Python or torchrun: trials run it as it is, once."]
+        self._line, self._processes = line, count
+        shown = f"{count} process{'es' * (count > 1)}"
+        cluster = "" if count == wanted.count else f"; the cluster gives {wanted.count}, so batches there are larger"
+        return [f"Each trial of this {kind} has {shown} under torchrun{cluster}."]
+
+    def _cluster_notes(self) -> Iterator[str]:
+        missing = [each["name"] for each in self._env() if "valueFrom" in each and each["name"] not in os.environ]
+        if missing:
+            yield f"The variables {', '.join(missing)} come from the cluster and are not set here."
+        spec = self._container.spec
+        if spec.get("envFrom"):
+            yield "The variables of the container's envFrom come from the cluster and are not set here."
+        if mounts := [str(each.get("mountPath")) for each in spec.get("volumeMounts") or [] if not self._own]:
+            yield f"The volumes at {', '.join(mounts)} are the cluster's and not mounted here."
+        if spec.get("workingDir") and not self._own:
+            yield f"Each trial starts in a folder of its own, not in {spec['workingDir']}."
+
     def _env(self) -> list[Mapping[str, Any]]:
         found = self._container.spec.get("env")
         return [each for each in found or [] if isinstance(each, Mapping) and "name" in each]
@@ -114,23 +145,7 @@ class LocalCommands:
     def _plain_env(self) -> dict[str, str]:
         return {each["name"]: str(each["value"]) for each in self._env() if each.get("value") is not None}
 
-    def _machine(self, slot: int) -> dict[str, str]:
-        """Return what keeps trials from taking each other's processors, GPUs and ports."""
-        cpus = self._config.cpus or os.cpu_count() or 1
-        threads = max(1, cpus // self._experiment.limits.parallel)
-        env = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
-        gpus = visible_gpus()
-        used = gpus if self._config.gpus is None else gpus[: self._config.gpus]
-        if gpus:
-            env["CUDA_VISIBLE_DEVICES"] = used[slot % len(used)] if used else ""
-        # torchrun reads PET_*: without it every trial would listen on the same port.
-        return {**env, "PET_STANDALONE": "1"}
 
-
-def visible_gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [each.strip() for each in named.split(",") if each.strip()]
-    places = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
-    return sorted(places, key=int)
+def _own_path() -> str:
+    """Return PATH with the folder of this Python in front, whose `python` and `torchrun` stand in for the image's."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

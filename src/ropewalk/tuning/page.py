@@ -8,6 +8,7 @@ from ropewalk.tuning.engine import Snapshot, State, Trial
 from ropewalk.tuning.importance import LEAST_TRIALS, parameter_importance
 from ropewalk.tuning.plots import best_so_far, parallel_coordinates
 from ropewalk.tuning.results import Result
+from ropewalk.tuning.space import covering
 from ropewalk.tuning.spec import Experiment, Value
 
 _MOST_ROWS = 200
@@ -57,7 +58,7 @@ def _search(experiment: Experiment, snapshot: Snapshot) -> Section:
     objective = experiment.objective
     done = [trial for trial in snapshot.trials if trial.state == "succeeded" and trial.value(objective) is not None]
     lines = Plot(
-        parallel_coordinates(experiment.parameters, objective, done),
+        parallel_coordinates(covering(experiment.parameters, [trial.values for trial in done]), objective, done),
         "One line per trial; the best tenth is blue, the best one stands out. The last axis is better upwards.",
         title="Parameters and outcome",
         wide=True,

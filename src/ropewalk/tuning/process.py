@@ -1,4 +1,8 @@
-"""The processes of one trial: a shell in a session of its own, which can be found and ended even by a later engine."""
+"""The processes of one trial: a shell in a session of its own and all that it starts.
+
+Even a later engine can find and end them: by their session, and those that left it (torchrun gives each of its
+processes one) by a variable that they inherit.
+"""
 
 import fcntl
 import os
@@ -15,6 +19,7 @@ from ropewalk.errors import RunError
 LOG = "trial.log"
 WORK = "work"
 _LOCK, _PID, _EXIT = "lock", "pid", "exit"
+_MARK = "ROPEWALK_TRIAL"
 _LEFTOVER_SECONDS = 30.0
 
 
@@ -38,7 +43,7 @@ class TrialProcess:
                 self._shell = subprocess.Popen(
                     ["sh", "-c", script],
                     cwd=folder / WORK,
-                    env=dict(env),
+                    env={**env, _MARK: str(folder.absolute())},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -65,6 +70,7 @@ class TrialProcess:
         """End what is left of the trial, at once."""
         _signal_group(self._shell.pid, signal.SIGKILL)
         self._shell.wait()
+        _kill_marked(self.folder)
 
 
 def empty_folder(folder: Path) -> None:
@@ -96,12 +102,28 @@ def end_leftovers(folder: Path) -> None:
         RunError: They cannot be ended.
     """
     deadline = time.monotonic() + _LEFTOVER_SECONDS
-    while _is_locked(folder):
+    while _kill_marked(folder) or _is_locked(folder):
         if (pid := _read_pid(folder)) is not None:
             _signal_group(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
             raise RunError(f"Processes of an earlier run still work in {folder} and cannot be ended: end them first.")
         time.sleep(0.01)
+
+
+def _kill_marked(folder: Path) -> int:
+    """Kill the processes that have inherited the trial's mark; return how many there were."""
+    import psutil
+
+    found, mark = 0, str(folder.absolute())
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                process.kill()
+                found += 1
+        except (psutil.Error, OSError):
+            # It has ended, or is a stranger's.
+            continue
+    return found
 
 
 def _is_locked(folder: Path) -> bool:

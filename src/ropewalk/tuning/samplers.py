@@ -2,13 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.tuning.algorithms import read_setting
-from ropewalk.tuning.space import distributions, typed_values
-from ropewalk.tuning.spec import Experiment
+from ropewalk.tuning.space import distributions, is_logarithmic, typed_values
+from ropewalk.tuning.spec import Experiment, Parameter
 from ropewalk.tuning.suggestions import Suggestion, chosen_seed
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ class OptunaSuggester:
         """Start a study in memory; going on with an experiment repeats its calls."""
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         algorithm = experiment.algorithm
         self._parameters = experiment.parameters
         self._distributions = distributions(experiment.parameters)
         self._bad = optuna.trial.TrialState.PRUNED
         with _quiet():
-            sampler = make_sampler(algorithm.name, algorithm.settings, chosen_seed(algorithm.settings, seed))
+            sampler = _sampler(experiment, chosen_seed(algorithm.settings, seed))
             self._study = optuna.create_study(direction=experiment.objective.type, sampler=sampler)
         self._asked: list[Any] = []
         self.notes = _notes(algorithm.name, algorithm.settings)
@@ -59,13 +59,14 @@ class OptunaSuggester:
                 self._study.tell(self._asked[number], value)
 
 
-def make_sampler(name: str, settings: Mapping[str, Any], seed: int) -> "BaseSampler":
+def _sampler(experiment: Experiment, seed: int) -> "BaseSampler":
     """Return the sampler that has Katib's name, with those of its settings that there are.
 
     TPE takes other running trials for bad ones (constant_liar), so that parallel trials differ.
     """
     from optuna import samplers
 
+    name, settings = experiment.algorithm.name, experiment.algorithm.settings
     if name == "random":
         return samplers.RandomSampler(seed=seed)
     if name == "tpe":
@@ -84,8 +85,20 @@ def make_sampler(name: str, settings: Mapping[str, Any], seed: int) -> "BaseSamp
     if name == "bayesianoptimization":
         return samplers.GPSampler(seed=seed, n_startup_trials=read_setting(settings, "n_initial_points", 10))
     assert name == "cmaes", f"a checked experiment has no algorithm {name!r}"
-    sigma = float(settings["sigma"]) if "sigma" in settings else None
+    sigma = float(settings["sigma"]) / _narrowest(experiment.parameters) if "sigma" in settings else None
     return samplers.CmaEsSampler(seed=seed, sigma0=sigma, n_startup_trials=1, warn_independent_sampling=False)
+
+
+def _narrowest(parameters: Sequence[Parameter]) -> float:
+    """Return the width of the narrowest range: Katib's sigma is in the parameters' units, Optuna's a share of them.
+
+    Both take by default a sixth: of the narrowest range (goptuna, cmaes/sampler.go), and of all.
+    """
+    return min(
+        math.log(parameter.max / parameter.min) if is_logarithmic(parameter) else parameter.max - parameter.min
+        for parameter in parameters
+        if parameter.min is not None and parameter.max is not None
+    )
 
 
 def _notes(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -97,9 +110,10 @@ def _notes(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out that parts of Optuna are called experimental: which version is used is pinned."""
+    """Leave out that parts of Optuna are experimental, or will go in its next major version, which is not allowed."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="`sigma0` has been deprecated", category=FutureWarning)
         yield

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ def is_normal(parameter: Parameter) -> bool:
     return parameter.distribution in ("normal", "logNormal")
 
 
+def is_logarithmic(parameter: Parameter) -> bool:
+    """Return whether a parameter's logarithm is what is drawn."""
+    return parameter.distribution in ("logUniform", "logNormal")
+
+
 def _ends(parameter: Parameter) -> tuple[float, float]:
     """Return the least and the greatest value, which lies on a step."""
     assert parameter.min is not None and parameter.max is not None, "the experiment has been checked"
@@ -81,13 +87,24 @@ def normal_quantile(parameter: Parameter, share: float) -> float:
     return math.exp(value) if log else value
 
 
+def covering(parameters: Sequence[Parameter], found: Sequence[Mapping[str, Value]]) -> list[Parameter]:
+    """Return the parameters with ranges that take in all values found: hyperband's resource may lie outside its own."""
+    return [parameter if parameter.values else _widened(parameter, found) for parameter in parameters]
+
+
+def _widened(parameter: Parameter, found: Sequence[Mapping[str, Value]]) -> Parameter:
+    ends = [end for end in (parameter.min, parameter.max) if end is not None]
+    values = [*ends, *(float(each[parameter.name]) for each in found)]
+    return replace(parameter, min=min(values), max=max(values))
+
+
 def plain_distributions(parameters: Sequence[Parameter]) -> dict[str, "BaseDistribution"]:
     """Return distributions that hold the parameters' own values, whatever they were drawn from."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     found: dict[str, BaseDistribution] = {}
     for parameter in parameters:
-        log = parameter.distribution in ("logUniform", "logNormal")
+        log = is_logarithmic(parameter)
         if parameter.values:
             found[parameter.name] = CategoricalDistribution(parameter.values)
             continue

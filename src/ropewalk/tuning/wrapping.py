@@ -107,10 +107,10 @@ def _script_problems(scripts: Sequence[str], path: str, *, stops_early: bool) ->
         yield Problem(where, "the script is empty.")
     if script.split()[:1] == ["exec"]:
         yield Problem(where, _EXEC)
-    bare = _outside_quotes(script)
-    if bare is None:
+    if _quoting_at(script, len(script)) != "none":
         yield Problem(where, "a quote is not closed.")
         return
+    bare = blank_quoted(script)
     if re.search(r"(^|[\s;&|(])#", bare):
         yield Problem(where, "a comment hides what Katib appends to the line: leave it out.")
     if bare.rstrip().endswith(("&", ";", "|")):
@@ -135,8 +135,6 @@ def _quoting_at(line: str, end: int) -> Quoting:
     return state
 
 
-def _outside_quotes(line: str) -> str | None:
-    """Return the line with quoted text blanked, or None when a quote is not closed."""
-    if _quoting_at(line, len(line)) != "none":
-        return None
+def blank_quoted(line: str) -> str:
+    """Return a line of shell, at its length, with quoted text blanked out by letters."""
     return re.sub(r"'[^']*'|\"(\\.|[^\"\\])*\"|\\.", lambda match: "q" * len(match[0]), line)

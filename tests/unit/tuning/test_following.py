@@ -18,7 +18,9 @@ def test_each_trial_the_whole_and_the_logs_of_failures_are_told(experiment, tmp_
     text = "\n".join(said)
     assert "bowl-0000 succeeded: loss=0.5 with x=0.5\n" in text
     assert "bowl-0001 failed: with x=bad (exit code 2)\n    broken\n" in text
-    assert said[-1] == "3 of 3 trials done, 0 running, best loss 0.2500 (bowl-0002), over: max trials reached"
+    assert (
+        said[-1] == "3 of 3 trials done (1 failed), 0 running, best loss 0.2500 (bowl-0002), over: max trials reached"
+    )
 
 
 def test_what_has_ended_before_is_counted_when_it_goes_on(experiment, tmp_path):
@@ -32,6 +34,12 @@ def test_the_time_that_is_left_is_estimated_from_the_trials_so_far(experiment, s
     made = experiment(limits={"max_trials": 10, "parallel": 2})
     running = replace(snapshot_of([0.5], [0.25], [0.125], states={2: "running"}), end=None)
     assert progress_line(made, running) == ("2 of 10 trials done, 1 running, best loss 0.2500 (t-1), about 8.0 s left")
+
+
+def test_no_time_is_promised_that_is_shorter_than_a_second(experiment, snapshot_of):
+    made = experiment(limits={"max_trials": 4, "parallel": 4})
+    running = replace(snapshot_of([0.5], [0.25], [0.125], states={1: "early_stopped", 2: "stopped"}), end=None)
+    assert progress_line(made, running) == "3 of 4 trials done, 0 running, best loss 0.5000 (t-0), about 1.0 s left"
 
 
 def test_what_the_engine_does_otherwise_is_told_first(katib, tmp_path):

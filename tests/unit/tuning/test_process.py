@@ -1,8 +1,10 @@
 """A trial's processes: a session of their own, found and ended even by a later engine."""
 
 import os
+import sys
 import time
 
+import psutil
 import pytest
 
 from ropewalk.tuning.process import LOG, TrialProcess, empty_folder, end_leftovers, exit_code
@@ -68,6 +70,23 @@ def test_a_later_engine_ends_what_an_earlier_one_left(run, tmp_path):
     process = run("trap '' TERM; sleep 60 & sleep 60")
     end_leftovers(tmp_path / "t")
     assert not process.is_alive()
+
+
+LEAVES = """
+import subprocess
+print(subprocess.Popen(["sleep", "60"], start_new_session=True).pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["finish", "end_leftovers"])
+def test_a_process_that_left_the_session_and_closed_all_files_is_ended_too(run, tmp_path, end):
+    """As torchrun starts its processes."""
+    (tmp_path / "leaves.py").write_text(LEAVES)
+    process = run(f"{sys.executable} {tmp_path / 'leaves.py'}; sleep 60")
+    _wait(lambda: (tmp_path / "t" / LOG).read_text().endswith("\n"))
+    child = psutil.Process(int((tmp_path / "t" / LOG).read_text()))
+    process.finish() if end == "finish" else end_leftovers(tmp_path / "t")
+    _wait(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_folder_without_leftovers_is_no_error(tmp_path):

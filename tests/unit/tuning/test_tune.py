@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow.parquet
 import pytest
 import yaml
 
@@ -71,3 +72,20 @@ def test_a_local_command_replaces_the_image(katib, tmp_path):
     result = tune(tmp_path / "spec.yaml", results=tmp_path / "out", command=command)
     assert result.best_value == pytest.approx(result.best_parameters["lr"])
     assert isinstance(result.best_parameters["size"], int)
+
+
+@pytest.mark.parametrize(("most", "seen"), [(9, {1, 3, 9}), (1, {1})])
+def test_hyperband_gives_its_resource_whatever_the_range_and_parallel_trials(spec, tmp_path, most, seen):
+    """Katib's own example has the resource from 1 to 1, and Katib demands as many parallel trials as a rung has."""
+    space = [
+        {"name": "x", "type": "double", "min": 0, "max": 1},
+        {"name": "epochs", "type": "int", "min": 1, "max": 1},
+    ]
+    algorithm = {"name": "hyperband", "settings": {"r_l": most, "resource_name": "epochs"}}
+    values = spec(parameters=space, algorithm=algorithm, limits={"max_trials": 30})
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(values))
+    result = tune(tmp_path / "spec.yaml", results=tmp_path / "out")
+    rows = pyarrow.parquet.read_table(tmp_path / "out" / "trials.parquet").to_pylist()
+    assert {row["parameters.epochs"] for row in rows} == seen
+    assert result.end == "space_exhausted"
+    assert (tmp_path / "out" / "report.html").exists()
