@@ -1,7 +1,6 @@
 """What a search needs of the place where it runs: an engine, the data where trials see them, and an end."""
 
 import hashlib
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -19,7 +18,8 @@ from ropewalk.training.launch import Location
 from ropewalk.tuning.engine import Engine, Snapshot
 from ropewalk.tuning.katib_engine import KatibEngine
 from ropewalk.tuning.local import LocalEngine
-from ropewalk.tuning.local_command import LocalConfig, visible_gpus
+from ropewalk.tuning.local_command import LocalConfig
+from ropewalk.tuning.machine import Machine
 from ropewalk.tuning.profile import TuneProfile
 from ropewalk.tuning.spec import Experiment, TrialTemplate
 from ropewalk.tuning.training_trials import Places, Search, plan_experiment
@@ -90,18 +90,18 @@ def work_here(request: Search, inputs: Inputs) -> Work:
         folder = Path(request.config.folder) / hashlib.sha256(inputs.identity.encode()).hexdigest()[:16]
     folder = folder.absolute()
     places = inputs.places(lambda name: str(Path(inputs.locations[name].path).absolute()), str(folder / "models"))
-    cpus = len(os.sched_getaffinity(0))
+    machine = Machine()
     experiment = plan_experiment(
         request,
         places,
         task=inputs.task,
-        parallel=request.config.parallel or max(1, min(_MOST_PARALLEL, len(visible_gpus()) or cpus)),
+        parallel=request.config.parallel or min(_MOST_PARALLEL, len(machine.gpus) or machine.cpus),
         program=(sys.executable,),
         identity=inputs.identity,
     )
     with disk_errors(folder):
         Path(places.models).mkdir(parents=True, exist_ok=True)
-    engine = LocalEngine(folder, LocalConfig(seed=request.seed, cpus=cpus, terminate_seconds=_TERMINATE_SECONDS))
+    engine = LocalEngine(folder, LocalConfig(seed=request.seed, terminate_seconds=_TERMINATE_SECONDS))
     return Work(experiment=experiment, engine=engine, places=places, folder=folder)
 
 
