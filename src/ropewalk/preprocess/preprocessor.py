@@ -235,12 +235,13 @@ def class_names(target: pa.Array) -> pa.Array:
 
 
 def _column(entry: dict[str, Any]) -> Column:
-    numbers = tuple(
-        Number(**{name: tuple(value) if isinstance(value, list) else value for name, value in number.items()})
-        for number in entry.pop("numbers")
-    )
+    numbers = tuple(_number(number) for number in entry.pop("numbers"))
     vocabulary = entry.pop("vocabulary")
     return Column(**entry, numbers=numbers, vocabulary=None if vocabulary is None else tuple(vocabulary))
+
+
+def _number(entry: dict[str, Any]) -> Number:
+    return Number(**{name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()})
 
 
 def _input_role(kind: str) -> str:
