@@ -241,7 +241,8 @@ def _column(entry: dict[str, Any]) -> Column:
 
 
 def _number(entry: dict[str, Any]) -> Number:
-    return Number(**{name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()})
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+    return Number(**fields)
 
 
 def _input_role(kind: str) -> str:
