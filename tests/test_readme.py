@@ -65,7 +65,7 @@ def test_the_make_targets_of_the_readme_exist() -> None:
 
 
 def test_every_command_of_the_readme_ends_well(folder: Path) -> None:
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
     for command in COMMANDS:
         ended = run(command, folder)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
@@ -73,7 +73,7 @@ def test_every_command_of_the_readme_ends_well(folder: Path) -> None:
     assert "registry.example.com/ml/ropewalk-steps" in compiled
     assert "secretName: git-token" in compiled
     runs = json.loads(run("ropewalk runs --json", folder).stdout)
-    assert [entry["state"] for entry in runs] == ["succeeded"] * 4
+    assert [entry["state"] for entry in runs] == ["succeeded"] * 5
 
 
 def test_the_notebooks_lines_submit_the_pipeline_with_parameters_that_it_has() -> None:
