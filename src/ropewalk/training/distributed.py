@@ -130,5 +130,9 @@ class Group:
             ) from None
 
 
+ALONE = Group(rank=0, world=1)
+"""The group of one process."""
+
+
 def _world() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))

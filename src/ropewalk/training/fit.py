@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ropewalk.errors import StoppedError
+from ropewalk.progress import say
 from ropewalk.training.averaging import Average
 from ropewalk.training.checkpoint import Checkpoints, Saved
 from ropewalk.training.config import TrainingConfig
@@ -174,7 +175,10 @@ class _Loop:
             clip=self._config.clip,
             group=self._group,
         )
-        if self._device.type != "cuda":
+        shares_vary = self._task.train.places(1, 0) is not None
+        if self._device.type == "cuda" and shares_vary and self._group.leads:
+            say("no CUDA graph: each process has row groups of its own, and more or fewer rows of each batch")
+        if self._device.type != "cuda" or shares_vary:
             return step
         state = [*self._network.state_dict().values(), *self._optimizer.tensors.values()]
         return ReplayedStep(step, state=state, batch_size=self._batch_size, group=self._group)
@@ -192,11 +196,12 @@ class _Loop:
             batch_size=self._batch_size,
             first=at.step,
             device=self._device,
+            group=self._group,
         )
         with closing(shards):
-            for rows, batch in shards:
+            for rows, share, count in shards:
                 self._optimizer.rate.fill_(self._config.learning_rate * rate(at.done, steps, self._config.warmup))
-                loss = self._step(rows, self._group.share(batch), len(batch))
+                loss = self._step(rows, share, count)
                 self._losses[at.step] = loss
                 at.step += 1
                 at.done += 1
@@ -302,15 +307,16 @@ class _Loop:
             batch_size=self._batch_size,
             first=step,
             device=self._device,
+            group=self._group,
         )
         with closing(again):
-            rows, batch = next(again)
+            rows, share, _ = next(again)
             raise not_finite(
                 float(losses[step]),
                 step=step + 1,
                 epoch=self._at.epoch,
                 rows=rows,
-                batch=batch,
+                batch=share,
                 config=self._config,
                 checkpoint=self._checkpoints.last,
             )

@@ -11,7 +11,7 @@ from ropewalk.progress import say
 from ropewalk.training.checkpoint import Checkpoints
 from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device
-from ropewalk.training.distributed import Group
+from ropewalk.training.distributed import ALONE
 from ropewalk.training.identity import checkpoint_place, fingerprint
 from ropewalk.training.keep_curves import keeping_curves
 from ropewalk.training.metrics import SCORES
@@ -80,7 +80,7 @@ def train_gbdt(
         parts, learned, {}, epochs=task.rounds, seed=seed, precision=f"float32 on {device}", config=config
     )
     store = open_store(checkpoint_place(config, model, name))
-    checkpoints = Checkpoints(store, fingerprint=name, group=Group(rank=0, world=1))
+    checkpoints = Checkpoints(store, fingerprint=name, group=ALONE)
     history: list[dict[str, Any]] = []
     with keeping_curves(curves, history, target=learned.target, task=learned.task):
         boosted = boost(task, config=config, checkpoints=checkpoints, history=history)

@@ -16,7 +16,7 @@ from ropewalk.training.architectures import build_network
 from ropewalk.training.checkpoint import Checkpoints
 from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
-from ropewalk.training.distributed import Group, process_group
+from ropewalk.training.distributed import ALONE, Group, process_group
 from ropewalk.training.failures import memory_errors
 from ropewalk.training.fit import Fit, Task, fit, process_seed
 from ropewalk.training.identity import checkpoint_place, fingerprint
@@ -206,11 +206,12 @@ def _tables(
     needed = [len(each) * each.bytes_per_row for each in parts]
     fits = [sum(needed) <= room, needed[1] <= room * (1 if sum(needed) <= room else _VALIDATION_SHARE)]
     agreed = json.loads(group.leaders(json.dumps(fits).encode()))
+    # Every process scores all validation rows, so that all know the best epoch from the same figures.
     training, validation = (
         load_table(each, own, device)
         if whole
-        else StreamedTable(each, own, device=device, seed=seed, shuffle_rows=config.shuffle_rows)
-        for each, own, whole in zip(parts, labels, agreed, strict=True)
+        else StreamedTable(each, own, device=device, seed=seed, shuffle_rows=config.shuffle_rows, group=sharing)
+        for each, own, whole, sharing in zip(parts, labels, agreed, (group, ALONE), strict=True)
     )
     return training, validation
 
