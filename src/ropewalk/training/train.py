@@ -16,9 +16,9 @@ from ropewalk.training.architectures import build_network
 from ropewalk.training.checkpoint import Checkpoints
 from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
-from ropewalk.training.distributed import ALONE, Group, process_group
+from ropewalk.training.distributed import ALONE, Group, process_group, process_seed
 from ropewalk.training.failures import memory_errors
-from ropewalk.training.fit import Fit, Task, fit, process_seed
+from ropewalk.training.fit import fit
 from ropewalk.training.identity import checkpoint_place, fingerprint
 from ropewalk.training.keep_curves import keeping_curves
 from ropewalk.training.labels import Labels
@@ -30,6 +30,7 @@ from ropewalk.training.parts import Parts
 from ropewalk.training.schedule import batch_size_for, epochs_for
 from ropewalk.training.store import open_store
 from ropewalk.training.tables import StreamedTable, Table, load_table
+from ropewalk.training.task import Fit, Task
 from ropewalk.training.weights import check_weights
 
 _VALIDATION_SHARE = 0.25
