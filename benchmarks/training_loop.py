@@ -162,10 +162,11 @@ def ours_in_turn(
     from ropewalk.training.checkpoint import Checkpoints
     from ropewalk.training.config import TrainingConfig
     from ropewalk.training.distributed import Group
-    from ropewalk.training.fit import Task, fit
+    from ropewalk.training.fit import fit
     from ropewalk.training.rows import Rows
     from ropewalk.training.store import open_store
     from ropewalk.training.tables import MemoryTable
+    from ropewalk.training.task import Task
 
     seconds: dict[str, list[float]] = {"ours": [], **{name: [] for name in others}}
     resumed = [0.0]

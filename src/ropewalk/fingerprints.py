@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ropewalk.arrow_memory import filled, known_bits
+
 Fingerprints = NDArray[np.uint64]
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -63,15 +65,14 @@ def cell_fingerprints(values: pa.Array) -> Fingerprints:
         return placed(text_fingerprints(values.dictionary), values.indices)
     bits = _bits(values)
     if values.null_count:
-        validity = np.unpackbits(np.frombuffer(values.buffers()[0], dtype=np.uint8), bitorder="little")
-        bits[validity[values.offset : values.offset + len(values)] == 0] = _MISSING
+        bits[known_bits(values) == 0] = _MISSING
     return bits
 
 
 def placed(texts: Fingerprints, indices: pa.Array) -> Fingerprints:
     """Return the fingerprint of each cell from those of the texts in its dictionary."""
-    known = np.append(texts, _MISSING)
-    return np.asarray(known[indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)], dtype=np.uint64)
+    known: Fingerprints = np.append(texts, _MISSING)
+    return np.asarray(known[filled(indices, len(texts))])
 
 
 def _bits(values: pa.Array) -> Fingerprints:

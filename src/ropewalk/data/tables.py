@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ropewalk.arrow_memory import no_value
 from ropewalk.data.csv_files import CsvScan, guess_csv, read_csv, scan_csv
 from ropewalk.data.json_files import JsonScan, guess_json, scan_json
 from ropewalk.data.parquet_files import ParquetScan, read_parquet, scan_parquet
@@ -234,7 +235,7 @@ def _simplify(column: pa.ChunkedArray) -> pa.ChunkedArray:
         # A sum with a NaN in it is NaN, and far quicker than looking at each number.
         if pc.is_nan(pc.sum(numbers)).as_py() is not True:
             return numbers
-        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+        return pc.if_else(pc.is_nan(numbers), no_value(pa.float64()), numbers)
     simple = _simple_type(kind)
     return column if simple is None else column.cast(simple, safe=False)
 

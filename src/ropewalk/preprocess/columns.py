@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ropewalk.arrow_memory import as_arrow, as_scalar, no_value
 from ropewalk.errors import DataError
 from ropewalk.fingerprints import mixed, text_fingerprints
 from ropewalk.preprocess.config import BOOLEAN, CATEGORICAL, DATETIME, HASHED, IGNORED, NUMERIC, TEXT
@@ -130,7 +131,7 @@ def as_numbers(values: pa.Array) -> pa.Array:
     # A sum is finite only when all its numbers are, and far quicker than looking at each.
     if pc.is_finite(pc.sum(numbers)).as_py() is not False:
         return numbers
-    return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
+    return pc.if_else(pc.is_finite(numbers), numbers, no_value(pa.float64()))
 
 
 def _as_times(values: pa.Array, kind: str) -> pa.Array:
@@ -151,12 +152,14 @@ def _time_part(times: pa.Array, name: str) -> pa.Array:
     base, _, turn = name.rpartition("_")
     if turn in ("sin", "cos"):
         first, length = _CYCLES[base]
-        angle = pc.multiply(pc.subtract(_time_part(times, base), float(first)), 2 * pi / length)
+        angle = pc.multiply(pc.subtract(_time_part(times, base), as_scalar(float(first))), as_scalar(2 * pi / length))
         return pc.sin(angle) if turn == "sin" else pc.cos(angle)
     if name == "hour":
-        return pc.add(pc.hour(times).cast(pa.float64()), pc.divide(pc.minute(times).cast(pa.float64()), 60.0))
+        return pc.add(
+            pc.hour(times).cast(pa.float64()), pc.divide(pc.minute(times).cast(pa.float64()), as_scalar(60.0))
+        )
     if name == "days":
-        return pc.divide(times.cast(pa.int64()).cast(pa.float64(), safe=False), _DAY)
+        return pc.divide(times.cast(pa.int64()).cast(pa.float64(), safe=False), as_scalar(_DAY))
     part = {"year": pc.year, "month": pc.month, "day": pc.day, "day_of_week": pc.day_of_week}.get(name, pc.day_of_year)
     return part(times).cast(pa.float64())
 
@@ -168,15 +171,15 @@ def as_categories(values: pa.Array) -> pa.Array:
     """
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
         # Adding zero makes -0.0 the category 0.0.
-        return pc.add(as_numbers(values), 0.0)
+        return pc.add(as_numbers(values), as_scalar(0.0))
     return values.cast(pa.string())
 
 
 def as_names(values: pa.Array) -> pa.Array:
     """Return `values` as text, whole numbers without a decimal point, so that 5 and 5.0 are one."""
     if pa.types.is_floating(values.type):
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _WHOLE))
-        digits = pc.if_else(whole, values, 0.0).cast(pa.int64()).cast(pa.string())
+        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), as_scalar(_WHOLE)))
+        digits = pc.if_else(whole, values, no_value(values.type)).cast(pa.int64()).cast(pa.string())
         return pc.if_else(whole, digits, values.cast(pa.string()))
     return values.cast(pa.string())
 
@@ -188,10 +191,10 @@ def bucket_of(values: pa.Array, buckets: int) -> pa.Array:
     nothing else, so that a model finds its buckets again on any machine.
     """
     if pa.types.is_floating(values.type):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        values = pc.if_else(pc.is_nan(values), no_value(values.type), values)
     names = pc.dictionary_encode(as_names(values))
     places = mixed(text_fingerprints(names.dictionary)) % np.uint64(buckets)
-    return pa.array(places.astype(np.int32), pa.int32()).take(names.indices)
+    return as_arrow(places.astype(np.int32)).take(names.indices)
 
 
 def _as_truth_names(values: pa.Array) -> pa.Array:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ropewalk.arrow_memory import filled
 from ropewalk.errors import DataError
 from ropewalk.fingerprints import Fingerprints, mixed
 from ropewalk.preprocess.assignment import NAMES, Assigned
@@ -97,7 +98,7 @@ def _are_equal(cells: list[pa.Array], target: list[pa.Array]) -> bool:
 def _codes(cells: list[pa.Array]) -> NDArray[np.int64]:
     """Return each cell as a number for its value, -1 where it is missing."""
     encoded = pa.chunked_array([plain(cell) for cell in cells]).combine_chunks().dictionary_encode()
-    return np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return filled(encoded.indices, -1).astype(np.int64)
 
 
 def _one_to_one(codes: NDArray[np.int64], truth: NDArray[np.int64]) -> bool:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ropewalk.arrow_memory import present
 from ropewalk.errors import DataError
 from ropewalk.preprocess.columns import (
     UNUSED,
@@ -20,7 +21,6 @@ from ropewalk.preprocess.columns import (
     read_values,
 )
 from ropewalk.preprocess.config import BOOLEAN, CATEGORICAL, DATETIME, HASHED, IGNORED, NUMERIC, TEXT, PreprocessConfig
-from ropewalk.preprocess.picking import present_numbers
 from ropewalk.preprocess.roles import check_names, first_role, is_free_text
 from ropewalk.preprocess.statistics import (
     CategoryCounts,
@@ -219,7 +219,7 @@ class _Gathered:
             for cells in sample.column(self.name)
         ]
         return tuple(
-            self._number(part, np.concatenate([present_numbers(chunk[place]) for chunk in chunks]))
+            self._number(part, np.concatenate([present(chunk[place]) for chunk in chunks]))
             for place, part in enumerate(varied)
         )
 
@@ -229,8 +229,8 @@ class _Gathered:
         statistics = self._numbers[part]
         levels = np.linspace(0, 1, self._config.quantile_bins + 1)
         extent = np.clip([statistics.low, statistics.high], -_EXTREME, _EXTREME)
-        present = sampled.clip(-_EXTREME, _EXTREME) if len(sampled) else extent
-        quantiles = np.quantile(present, [0.25, 0.5, 0.75, *levels])
+        values = sampled.clip(-_EXTREME, _EXTREME) if len(sampled) else extent
+        quantiles = np.quantile(values, [0.25, 0.5, 0.75, *levels])
         (low, median, high), grid = quantiles[:3], quantiles[3:]
         # A sample may miss the outermost values.
         grid[0], grid[-1] = extent

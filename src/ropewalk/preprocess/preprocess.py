@@ -29,7 +29,7 @@ from ropewalk.preprocess.function import apply_function, find_function
 from ropewalk.preprocess.leaks import SharedPrints, report, target_copies
 from ropewalk.preprocess.learning import Learner
 from ropewalk.preprocess.meter import RowMeter
-from ropewalk.preprocess.picking import pick_rows
+from ropewalk.preprocess.picking import pick_parts
 from ropewalk.preprocess.preprocessor import Preprocessor, class_names
 from ropewalk.preprocess.roles_table import show_roles
 from ropewalk.preprocess.splits import SplitWriter, describe_split
@@ -265,10 +265,11 @@ class _Routing:
             self._dropped = self._seen - sum(writer.rows for writer in self._writers) - rows.num_rows
         assigned = self._rule.assign(rows)
         self._look_for_leaks(rows, assigned)
-        for index, writer in enumerate(self._writers):
-            places = np.flatnonzero(assigned == index)
-            part = pick_rows(rows, places)
-            writer.add(part if raw is rows else pick_rows(raw, places))
+        places = [np.flatnonzero(assigned == index) for index in range(len(NAMES))]
+        parts = pick_parts(rows, places)
+        raw_parts = parts if raw is rows else pick_parts(raw, places)
+        for index, (part, raw_part) in enumerate(zip(parts, raw_parts, strict=True)):
+            self._writers[index].add(raw_part)
             if index == 0:
                 self._learner.add(part)
             if self._work.task != "regression":

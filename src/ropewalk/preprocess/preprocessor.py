@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ropewalk.artifacts import write_json
+from ropewalk.arrow_memory import as_texts, stored
+from ropewalk.artifacts import disk_errors
 from ropewalk.errors import ArtifactError, DataError
 from ropewalk.preprocess.columns import (
     UNUSED,
@@ -191,19 +192,26 @@ class Preprocessor:
             )
         if self.task == "regression":
             return np.asarray(as_numbers(values).to_numpy(zero_copy_only=False))
-        indices = pc.index_in(class_names(values), value_set=pa.array(self.classes))
+        indices = pc.index_in(class_names(values), value_set=as_texts(self.classes))
         if indices.null_count:
             strange = values.filter(indices.is_null())[0].as_py()
             raise DataError(
                 f"The target {self.target!r} holds {strange!r}, which no training row had; "
                 f"the classes are {', '.join(self.classes)}."
             )
-        return np.asarray(indices.to_numpy(zero_copy_only=False).astype(np.int64))
+        return stored(indices).astype(np.int64)
 
     def save(self, folder: Path) -> None:
         """Write `preprocessor.json` into `folder`."""
         columns = [{**vars(column), "numbers": [vars(number) for number in column.numbers]} for column in self.columns]
-        write_json(folder / FILE, {"format_version": FORMAT_VERSION, **vars(self), "columns": columns})
+        # A column is a line: between lines of one category each, nobody would find the next column.
+        lines = ",\n".join(f"    {_json(column)}" for column in columns)
+        facts = {"format_version": FORMAT_VERSION, **vars(self)}
+        entries = {name: _json(value) for name, value in facts.items() if name != "columns"}
+        entries["columns"] = f"[\n{lines}\n  ]"
+        content = ",\n".join(f"  {_json(name)}: {value}" for name, value in entries.items())
+        with disk_errors(folder / FILE):
+            (folder / FILE).write_text(f"{{\n{content}\n}}\n", encoding="utf-8")
 
 
 def load_preprocessor(folder: Path) -> Preprocessor:
@@ -232,6 +240,10 @@ def load_preprocessor(folder: Path) -> Preprocessor:
 def class_names(target: pa.Array) -> pa.Array:
     """Return a classification target's values as class names: whole numbers without a decimal point."""
     return as_names(target)
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
 def _column(entry: dict[str, Any]) -> Column:

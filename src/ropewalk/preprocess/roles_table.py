@@ -1,28 +1,23 @@
 """The table of columns and roles that a person sees."""
 
 from collections.abc import Sequence
-from io import StringIO
 
 from ropewalk.preprocess.columns import UNUSED, Column
 from ropewalk.preprocess.config import TEXT
 from ropewalk.progress import say
 
-_WIDTH = 120
+_HEADS = ("column", "type", "role", "missing", "read as", "because")
 
 
 def show_roles(columns: Sequence[Column]) -> None:
     """Say which role each column has and why, and warn of free text."""
-    # Imported late: nothing before the end of the pass needs it.
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("column", "type", "role", "missing", "read as", "because", box=None, pad_edge=False)
+    rows = [_HEADS]
     for column in columns:
         missing = "" if column.role in UNUSED else f"{column.missing:.1%}"
-        table.add_row(column.name, column.type, column.role, missing, _read_as(column), column.reason)
-    drawn = StringIO()
-    Console(file=drawn, width=_WIDTH, color_system=None, markup=False).print(table)
-    say(drawn.getvalue().rstrip())
+        rows.append((column.name, column.type, column.role, missing, _read_as(column), column.reason))
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for column in columns:
         if column.role == TEXT:
             say(

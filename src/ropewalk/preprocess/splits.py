@@ -1,5 +1,6 @@
 """Splits as files: raw rows in Parquet, written and read in pieces, whatever their number."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from ropewalk.artifacts import SPLIT, Draft, Manifest, read_artifact, write_arti
 ROW_GROUP = 65_536
 """Most rows of a row group: what a reader has to hold at a time."""
 _PART_ROWS = 64 * ROW_GROUP
+_FEW_TEXTS = 2**12
+_ENCODED = pa.dictionary(pa.int32(), pa.string())
 
 
 class SplitWriter:
@@ -21,7 +24,6 @@ class SplitWriter:
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         """Write into `folder` rows of `schema`; text may come in dictionaries and is written as text."""
         self._folder, self._schema = folder, schema
-        self._texts = [field.name for field in schema if pa.types.is_string(field.type)]
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._writer: pq.ParquetWriter | None = None
@@ -57,8 +59,9 @@ class SplitWriter:
         arrays = [self._joined(field, rows) for field in self._schema]
         self._drop(rows)
         if self._writer is None:
-            self._writer = self._start_part()
-        self._writer.write_table(pa.table(arrays, schema=self._schema), row_group_size=ROW_GROUP)
+            self._writer = self._start_part(arrays)
+        columns = [column.cast(field.type) for column, field in zip(arrays, self._writer.schema, strict=True)]
+        self._writer.write_table(pa.table(columns, schema=self._writer.schema), row_group_size=ROW_GROUP)
         self._in_part += rows
         if self._in_part >= _PART_ROWS:
             self._end_part()
@@ -66,11 +69,13 @@ class SplitWriter:
     def _joined(self, field: pa.Field, rows: int) -> pa.ChunkedArray:
         chunks, left = [], rows
         for batch in self._waiting:
-            chunks.append(batch.column(field.name).slice(0, left).cast(field.type))
+            chunks.append(batch.column(field.name).slice(0, left))
             left -= len(chunks[-1])
             if left == 0:
                 break
-        return pa.chunked_array(chunks, field.type)
+        if not pa.types.is_string(field.type):
+            return pa.chunked_array([chunk.cast(field.type) for chunk in chunks], field.type)
+        return _in_one_dictionary([_compact(chunk) for chunk in chunks])
 
     def _drop(self, rows: int) -> None:
         self._waiting_rows -= rows
@@ -80,20 +85,54 @@ class SplitWriter:
                 self._waiting.insert(0, first.slice(rows))
             rows -= min(rows, first.num_rows)
 
-    def _start_part(self) -> pq.ParquetWriter:
+    def _start_part(self, arrays: list[pa.ChunkedArray]) -> pq.ParquetWriter:
         path = self._folder / f"part-{self._parts:05}.parquet"
         self._parts += 1
         self._in_part = 0
-        # Dictionaries pay for text; of numbers hardly any repeat, and trying costs more than writing them. Whoever
-        # reads a split reads all of it, so extents that let a reader skip rows are of no use.
-        return pq.ParquetWriter(
-            path, self._schema, compression="zstd", use_dictionary=self._texts, write_statistics=False
+        # Texts that repeat go to the file by their places in the dictionary that they came with.
+        repeating = [field.name for field, column in zip(self._schema, arrays, strict=True) if _repeats(column)]
+        fields = [field.with_type(_ENCODED) if field.name in repeating else field for field in self._schema]
+        # Of numbers hardly any repeat, and trying costs more than writing them. Whoever reads a split reads all of it,
+        # so extents that let a reader skip rows are of no use.
+        writer = pq.ParquetWriter(
+            path,
+            pa.schema(fields),
+            compression="zstd",
+            use_dictionary=repeating,
+            write_statistics=False,
+            store_schema=False,
         )
+        # By this entry Arrow gives the columns the types that they had, whatever they were written from.
+        writer.add_key_value_metadata({"ARROW:schema": b64encode(self._schema.serialize()).decode()})
+        return writer
 
     def _end_part(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _compact(texts: pa.Array) -> pa.DictionaryArray:
+    """Return texts in a dictionary that is no longer than a row group: that of a large table's may be."""
+    if pa.types.is_dictionary(texts.type) and len(texts.dictionary) <= ROW_GROUP:
+        return texts
+    return (texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts).dictionary_encode()
+
+
+def _in_one_dictionary(chunks: list[pa.DictionaryArray]) -> pa.ChunkedArray:
+    """Return texts as places in one dictionary, which Parquet has for each row group."""
+    joined = pa.chunked_array(chunks, _ENCODED)
+    # Batches of one row group of the source have the same dictionary: comparing is far cheaper than merging.
+    if all(chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks):
+        return joined
+    return joined.unify_dictionaries()
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Say whether a column holds texts each of which is there twice or more, on average, or hardly any."""
+    if not pa.types.is_dictionary(column.type) or not column.num_chunks:
+        return False
+    return len(column.chunk(0).dictionary) <= max(len(column) // 2, _FEW_TEXTS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ropewalk.arrow_memory import as_arrow, as_scalar, present, stored
 from ropewalk.fingerprints import Fingerprints, cell_fingerprints, mixed, text_fingerprints
-from ropewalk.preprocess.picking import pick_rows, present_numbers
+from ropewalk.preprocess.picking import pick_rows
 
 _SKETCH = 2**14
 _FEWEST_TO_SUM = 2**16
@@ -28,13 +29,13 @@ class NumberStatistics:
     def of(cls, numbers: pa.Array) -> "NumberStatistics":
         """Return the statistics of a float64 array without infinities; nulls are left out."""
         found = cls()
-        present = present_numbers(numbers)
-        found.count = len(present)
+        values = present(numbers)
+        found.count = len(values)
         if found.count:
-            found.low, found.high = float(present.min()), float(present.max())
+            found.low, found.high = float(values.min()), float(values.max())
             with np.errstate(over="ignore", invalid="ignore"):
-                found.mean = float(present.mean())
-                found.squares = float(present.var()) * found.count
+                found.mean = float(values.mean())
+                found.squares = float(values.var()) * found.count
         return found
 
     def merge(self, other: "NumberStatistics") -> None:
@@ -108,10 +109,9 @@ class CategoryCounts:
         if self.stopped:
             return
         if pa.types.is_dictionary(categories.type):
-            indices = categories.indices.drop_null().to_numpy()
-            counts = np.bincount(indices, minlength=len(categories.dictionary))
+            counts = np.bincount(present(categories.indices), minlength=len(categories.dictionary))
             seen = np.flatnonzero(counts)
-            self._append(categories.dictionary.take(pa.array(seen)), pa.array(counts[seen]))
+            self._append(categories.dictionary.take(as_arrow(seen)), as_arrow(counts[seen]))
         else:
             found = pc.value_counts(categories.drop_null())
             self._append(found.field("values"), found.field("counts"))
@@ -130,11 +130,10 @@ class CategoryCounts:
     def _sum(self) -> None:
         if self._pending == self._known:
             return
-        pending = pa.table(
-            [pa.chunked_array(self._values), pa.chunked_array(self._counts)], names=["value", "count"]
-        ).combine_chunks()
-        known = pending.group_by("value", use_threads=False).aggregate([("count", "sum")])
-        known = known.rename_columns({"count_sum": "count"})
+        # Arrow's group_by would import its data set module, and pandas with it.
+        pending = pa.concat_arrays(self._values).dictionary_encode()
+        sums = np.bincount(stored(pending.indices), weights=stored(pa.concat_arrays(self._counts)))
+        known = pa.table([pending.dictionary, as_arrow(sums.astype(np.int64))], names=["value", "count"])
         self._values, self._counts = known["value"].chunks, known["count"].chunks
         self._pending = self._known = known.num_rows
         if not self._lossy and known.num_rows > self._most:
@@ -169,7 +168,7 @@ class CategoryCounts:
         if not self._values:
             return []
         known = pa.table([pa.chunked_array(self._values), pa.chunked_array(self._counts)], names=["value", "count"])
-        ordered = _most_frequent_first(known.filter(pc.greater_equal(known["count"], at_least)))
+        ordered = _most_frequent_first(known.filter(pc.greater_equal(known["count"], as_scalar(at_least))))
         return list(ordered["value"].slice(0, self._most).to_pylist())
 
 
@@ -232,5 +231,5 @@ def distinct_prints(values: pa.Array) -> Fingerprints:
         values = values.dictionary_encode()
     if not pa.types.is_dictionary(values.type):
         return mixed(cell_fingerprints(values.drop_null()))
-    seen = np.bincount(values.indices.drop_null().to_numpy(), minlength=len(values.dictionary)) > 0
+    seen = np.bincount(present(values.indices), minlength=len(values.dictionary)) > 0
     return mixed(text_fingerprints(values.dictionary)[seen])

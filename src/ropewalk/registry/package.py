@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,8 @@ import ropewalk
 from ropewalk.artifacts import disk_errors
 from ropewalk.preprocess.columns import NUMERIC, Column
 from ropewalk.registry.frames import predict_frame
-from ropewalk.training.model import TrainedModel
+from ropewalk.registry.own_code import carry_own_code
+from ropewalk.training.model import DESCRIPTION, TrainedModel
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -35,15 +37,17 @@ def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_i
     from mlflow.models import Model
 
     with tempfile.TemporaryDirectory(prefix="ropewalk-") as temporary, disk_errors(Path(temporary)):
-        code = _library_code(Path(temporary))
+        code = Path(temporary, "code")
+        _copy_library(code / "ropewalk")
+        own = carry_own_code(_own_references(trained, folder), code)
         package = Path(temporary, "package")
         example = input_example(trained)
         mlflow.pyfunc.save_model(
             path=package,
             python_model=_SERVED_MODEL,
             artifacts={"model": str(folder)},
-            code_paths=[str(code)],
-            pip_requirements=requirements(trained),
+            code_paths=sorted(map(str, code.iterdir())),
+            pip_requirements=requirements(trained, own),
             signature=signature(trained, example),
             input_example=example,
             mlflow_model=Model(artifact_path="model", run_id=mlflow_run_id, model_id=model_id, model_uuid=model_id),
@@ -52,12 +56,12 @@ def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_i
         yield package
 
 
-def requirements(trained: TrainedModel) -> list[str]:
-    """Return the exact versions installed here of what the model needs, those of its architecture included.
+def requirements(trained: TrainedModel, own: Sequence[str] = ()) -> list[str]:
+    """Return the exact versions installed here of what the model needs: for its architecture, and of `own` code.
 
     A local part such as "+cpu" is dropped, as no index has it.
     """
-    names = (*REQUIREMENTS, *trained.requirements)
+    names = dict.fromkeys((*REQUIREMENTS, *trained.requirements, *own))
     return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
 
 
@@ -93,11 +97,16 @@ def _typical(column: Column) -> Any:
     return column.numbers[0].center if column.role == NUMERIC and column.numbers else None
 
 
-def _library_code(folder: Path) -> Path:
-    library, code = Path(ropewalk.__file__).parent, folder / "ropewalk"
-    code.mkdir()
+def _own_references(trained: TrainedModel, folder: Path) -> list[str]:
+    """Return what the model calls of the user's code, each as "module:function"."""
+    architecture = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["architecture"]
+    return [name for name in (architecture, trained.preprocessor.function) if ":" in name]
+
+
+def _copy_library(code: Path) -> None:
+    library = Path(ropewalk.__file__).parent
+    code.mkdir(parents=True)
     for module in library.glob("*.py"):
         shutil.copy2(module, code)
     for package in _CARRIED:
         shutil.copytree(library / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return code

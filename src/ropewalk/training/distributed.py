@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,11 @@ def local_rank() -> int:
 def rank() -> int:
     """Return this process's number among all, from 0."""
     return int(os.environ.get("RANK", "0")) if _world() > 1 else 0
+
+
+def process_seed(seed: int, rank: int) -> int:
+    """Return the seed of a process's dropout: the processes must not leave out the same units."""
+    return seed if rank == 0 else int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
 
 
 @contextmanager
@@ -128,6 +134,10 @@ class Group:
                 f"Process {self.rank} of {self.world} cannot go on: another one has gone or does not answer. What went "
                 f"wrong is in that one's log, before this line. ({str(error).splitlines()[0]})"
             ) from None
+
+
+ALONE = Group(rank=0, world=1)
+"""The group of one process."""
 
 
 def _world() -> int:

@@ -8,65 +8,34 @@ import json
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ropewalk.errors import StoppedError
 from ropewalk.metric_lines import report_to_tuner
+from ropewalk.progress import say
 from ropewalk.training.averaging import Average
 from ropewalk.training.checkpoint import Checkpoints, Saved
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.distributed import Group
-from ropewalk.training.failures import not_finite, not_finite_after
+from ropewalk.training.epoch_losses import EpochLosses
+from ropewalk.training.failures import not_finite_after
 from ropewalk.training.metrics import SCORES, loss_function, preference, validation_score
 from ropewalk.training.optimizer import AdamW
+from ropewalk.training.place import Place, copied, random_states, restore_random_states
 from ropewalk.training.progress import Progress
 from ropewalk.training.rows import joined, score
 from ropewalk.training.schedule import batch_size_for, rate
 from ropewalk.training.step import ReplayedStep, Step
 from ropewalk.training.stopping import StopFlag, listening
 from ropewalk.training.system import SystemMonitor, gpu_words
-from ropewalk.training.tables import Table, batch_sizes, batches, steps_in
+from ropewalk.training.tables import batches, steps_in
+from ropewalk.training.task import Fit, Task
 
 _AGREE_EVERY = 16
 """Steps after which processes agree on stopping and keeping; one process need not wait."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What training left behind."""
-
-    state: dict[str, Tensor]
-    """Averaged parameters of the best epoch."""
-    best_epoch: int
-    """1 or more."""
-    history: list[dict[str, Any]]
-    """Per epoch: epoch, train_loss, validation_loss, validation_<score>, learning_rate, rows_per_second, seconds, rows
-    (seen in it), and system/<figure> as MLflow names them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is learned, from what, and by how many passes."""
-
-    kind: str
-    """"binary", "multiclass" or "regression"."""
-    train: Table
-    """Rows to learn from."""
-    validation: Table
-    """Rows that choose the best epoch."""
-    epochs: int
-    """Most passes over `train`."""
-    seed: int
-    """Seed of the rows' order."""
-    scale: float
-    """The regression target's standard deviation, which turns losses into its own unit."""
-    precision: torch.dtype
-    """Type of matrix products."""
 
 
 def fit(
@@ -101,22 +70,6 @@ def fit(
         return _Loop(network, task, config, checkpoints, group, history, stop).run()
 
 
-@dataclass
-class _Position:
-    """Where training stands."""
-
-    epoch: int = 1
-    """The epoch at hand."""
-    step: int = 0
-    """Steps done in it."""
-    done: int = 0
-    """Steps done in all."""
-    seconds: float = 0.0
-    """Time that earlier attempts took, up to the checkpoint that this one began with."""
-    best_epoch: int = 0
-    best_key: list[float] = field(default_factory=list)
-
-
 class _Loop:
     """The state of one training and what happens to it."""
 
@@ -138,10 +91,12 @@ class _Loop:
         self._optimizer = AdamW(network.parameters(), weight_decay=config.weight_decay)
         self._device = self._optimizer.rate.device
         self._average = Average(network, steps_per_epoch=self._steps[0])
-        self._losses = torch.zeros(max(self._steps), device=self._device)
+        self._losses = EpochLosses(
+            task.train, seed=task.seed, steps=max(self._steps), device=self._device, group=group, config=config
+        )
         self._step = self._choose_step()
         self._best: dict[str, Tensor] = {}
-        self._at = _Position()
+        self._at = Place()
         self._validation_labels: tuple[Tensor, Tensor | None] | None = None
         self._monitor = SystemMonitor(self._device)
         self._progress = Progress(
@@ -175,7 +130,10 @@ class _Loop:
             clip=self._config.clip,
             group=self._group,
         )
-        if self._device.type != "cuda":
+        shares_vary = self._task.train.places(1, 0) is not None
+        if self._device.type == "cuda" and shares_vary and self._group.leads:
+            say("no CUDA graph: each process has row groups of its own, and more or fewer rows of each batch")
+        if self._device.type != "cuda" or shares_vary:
             return step
         state = [*self._network.state_dict().values(), *self._optimizer.tensors.values()]
         return ReplayedStep(step, state=state, batch_size=self._batch_size, group=self._group)
@@ -193,12 +151,13 @@ class _Loop:
             batch_size=self._batch_size,
             first=at.step,
             device=self._device,
+            group=self._group,
         )
         with closing(shards):
-            for rows, batch in shards:
+            for rows, share, count in shards:
                 self._optimizer.rate.fill_(self._config.learning_rate * rate(at.done, steps, self._config.warmup))
-                loss = self._step(rows, self._group.share(batch), len(batch))
-                self._losses[at.step] = loss
+                loss = self._step(rows, share, count)
+                self._losses.tensor[at.step] = loss
                 at.step += 1
                 at.done += 1
                 self._average.update(at.done)
@@ -228,7 +187,7 @@ class _Loop:
     def _score(self) -> None:
         """End the epoch: score the averaged parameters, note the history, keep the best."""
         at, task = self._at, self._task
-        train_loss, seen = self._train_loss()
+        train_loss, seen = self._losses.mean(self._read_losses(), at.epoch)
         rows_per_second = self._rows_per_second()
         loss, measure = self._validate()
         if not math.isfinite(loss):
@@ -273,50 +232,18 @@ class _Loop:
         agreed = json.loads(self._group.leaders(json.dumps([loss, measure]).encode()))
         return float(agreed[0]), float(agreed[1])
 
-    def _train_loss(self) -> tuple[float, int]:
-        """Return the mean loss per row of this epoch's steps, and how many rows they saw."""
-        losses = self._read_losses()
-        counts = torch.tensor(self._counts()[: self._at.step], dtype=torch.float64)
-        return float(losses.double() @ counts / counts.sum()), int(counts.sum())
-
-    def _counts(self) -> list[int]:
-        return batch_sizes(self._task.train, epoch=self._at.epoch, batch_size=self._batch_size)
-
     def _rows_per_second(self) -> float:
         """Return the speed of this epoch in this attempt."""
-        rows = sum(self._counts()[self._began_at : self._at.step])
+        rows = self._losses.rows(self._at.epoch, self._began_at, self._at.step)
         return rows / max(time.monotonic() - self._epoch_began, 1e-9)
 
     def _read_losses(self) -> Tensor:
-        """Return the losses of this epoch's steps: the one wait for a GPU between two reports.
+        """Return the losses of this epoch's steps.
 
         Raises:
             TrainingError: One is no finite number; names the first.
         """
-        losses = self._losses[: self._at.step].cpu()
-        strange = (~losses.isfinite()).nonzero()
-        if not len(strange):
-            return losses
-        step = int(strange[0])
-        again = batches(
-            self._task.train,
-            seed=self._task.seed,
-            epoch=self._at.epoch,
-            batch_size=self._batch_size,
-            first=step,
-            device=self._device,
-        )
-        with closing(again):
-            rows, batch = next(again)
-            raise not_finite(
-                float(losses[step]),
-                step=step + 1,
-                epoch=self._at.epoch,
-                rows=rows,
-                batch=batch,
-                config=self._config,
-                checkpoint=self._checkpoints.last,
-            )
+        return self._losses.read(self._at.epoch, self._at.step, checkpoint=self._checkpoints.last)
 
     def _report_inside(self) -> None:
         losses = self._read_losses()
@@ -352,30 +279,20 @@ class _Loop:
             **{f"network.{name}": value for name, value in self._network.state_dict().items()},
             **{f"average.{name}": value for name, value in self._average.network.state_dict().items()},
             **{f"optimizer.{name}": value for name, value in self._optimizer.tensors.items()},
-            "losses": self._losses,
+            "losses": self._losses.tensor,
         }
 
     def _keep(self) -> None:
         """Write a checkpoint; not of a state that has gone wrong."""
         self._read_losses()
-        tensors = {name: _copied(value) for name, value in self._state().items()}
-        tensors.update(self._random_states())
+        tensors = {name: copied(value) for name, value in self._state().items()}
+        tensors.update(random_states(self._device, self._group))
         facts = {**vars(self._at), "seconds": self._elapsed(), "history": self._history, "world": self._group.world}
-        best = {name: _copied(value) for name, value in self._best.items()}
+        best = {name: copied(value) for name, value in self._best.items()}
         self._checkpoints.save(
             self._at.done, Saved(tensors=tensors, best=best, facts=facts), best_epoch=self._at.best_epoch
         )
         self._next_save = time.monotonic() + self._config.checkpoint_seconds
-
-    def _random_states(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        if self._device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self._device)
-        return {
-            f"random.{kind}.{rank}": state.clone()
-            for kind, own in states.items()
-            for rank, state in enumerate(self._group.collect(own))
-        }
 
     def _resume(self) -> None:
         """Take over the last checkpoint, if there is one."""
@@ -390,26 +307,11 @@ class _Loop:
         self._history[:] = facts.pop("history")
         for entry in self._history if self._group.leads else ():
             report_to_tuner(entry)
-        self._restore_random_states(saved.tensors, world=facts.pop("world"))
-        self._at = _Position(**facts)
+        world = facts.pop("world")
+        if world != self._group.world:
+            self._progress.tell(f"the checkpoint is of {world} processes, these are {self._group.world}: new dropout")
+        restore_random_states(saved.tensors, self._device, self._group)
+        self._at = Place(**facts)
         self._progress.tell(
             f"going on from the checkpoint at step {self._at.step:,} of epoch {self._at.epoch}/{self._task.epochs}"
         )
-
-    def _restore_random_states(self, tensors: dict[str, Tensor], *, world: int) -> None:
-        if world != self._group.world:
-            self._progress.tell(f"the checkpoint is of {world} processes, these are {self._group.world}: new dropout")
-        rank = self._group.rank
-        if f"random.cpu.{rank}" in tensors:
-            torch.set_rng_state(tensors[f"random.cpu.{rank}"])
-        if f"random.cuda.{rank}" in tensors and self._device.type == "cuda":
-            torch.cuda.set_rng_state(tensors[f"random.cuda.{rank}"], self._device)
-
-
-def process_seed(seed: int, rank: int) -> int:
-    """Return the seed of a process's dropout: the processes must not leave out the same units."""
-    return seed if rank == 0 else int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().clone().contiguous()

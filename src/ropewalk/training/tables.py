@@ -3,6 +3,9 @@
 A table comes in shards. One that fits the device is one shard; a larger one is streamed from Parquet, its row groups in
 a new order in each epoch, as many to a shard as hold `shuffle_rows` rows. Rows are shuffled inside their shard. All
 orders follow from (seed, epoch, shard), so any place of any epoch is found again without a state.
+
+Of several processes each reads some row groups of every shard, and takes the rows of a batch that are in them: the
+batches are those of one process, and the reading is shared.
 """
 
 import math
@@ -14,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ropewalk.training.distributed import ALONE, Group
 from ropewalk.training.labels import Labels
 from ropewalk.training.parts import Parts
 from ropewalk.training.rows import Rows
@@ -30,7 +34,13 @@ class Table(Protocol):
     def shards(self, epoch: int, first: int = 0) -> Iterator[Rows]:
         """Yield the shards of this epoch from the one numbered `first` on; a shard is gone when the next one comes.
 
-        What is yielded may have room for more rows than the shard has.
+        What is yielded may have room for more rows than the shard has, and lack rows that other processes have.
+        """
+
+    def places(self, epoch: int, shard: int) -> Tensor | None:
+        """Return where each row of a shard is among those yielded, -1 where another process has it (int64).
+
+        None: all are there.
         """
 
     def in_order(self) -> Iterator[Rows]:
@@ -57,6 +67,9 @@ class MemoryTable:
         if first == 0:
             yield self._rows
 
+    def places(self, epoch: int, shard: int) -> None:
+        """Return None: all rows are there."""
+
     def in_order(self) -> Iterator[Rows]:
         """Yield all rows at once."""
         yield self._rows
@@ -65,12 +78,22 @@ class MemoryTable:
 class StreamedTable:
     """A table that is read anew in each epoch, by a thread that is one shard ahead."""
 
-    def __init__(self, parts: Parts, labels: Labels, *, device: torch.device, seed: int, shuffle_rows: int) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        labels: Labels,
+        *,
+        device: torch.device,
+        seed: int,
+        shuffle_rows: int,
+        group: Group = ALONE,
+    ) -> None:
         self._parts = parts
         self._labels = labels
         self._device = device
         self._seed = seed
         self._shuffle_rows = shuffle_rows
+        self._group = group
         self._buffer: Rows | None = None
 
     def __len__(self) -> int:
@@ -81,8 +104,22 @@ class StreamedTable:
         return [sum(self._parts.sizes[group] for group in groups) for groups in self._plan(epoch)]
 
     def shards(self, epoch: int, first: int = 0) -> Iterator[Rows]:
-        """Yield the shards of this epoch from the one numbered `first` on."""
-        return self._read(self._plan(epoch)[first:])
+        """Yield the shards of this epoch from the one numbered `first` on: of each the row groups of this process."""
+        # Each process has a row at least, as all must take every step.
+        return self._read([self._own(groups) or groups[:1] for groups in self._plan(epoch)[first:]])
+
+    def places(self, epoch: int, shard: int) -> Tensor | None:
+        """Return where each row of a shard is among those that this process reads, -1 where another one has it."""
+        if self._group.world == 1:
+            return None
+        groups = self._plan(epoch)[shard]
+        own, sizes = self._own(groups), self._parts.sizes
+        starts = dict(zip(own, np.cumsum([0, *(sizes[group] for group in own)]).tolist(), strict=False))
+        found = [
+            torch.arange(sizes[group]) + starts[group] if group in starts else torch.full((sizes[group],), -1)
+            for group in groups
+        ]
+        return torch.cat(found)
 
     def in_order(self) -> Iterator[Rows]:
         """Yield the row groups as they are stored."""
@@ -105,6 +142,17 @@ class StreamedTable:
             shards[-1].append(group)
             rows += size
         return shards
+
+    def _own(self, groups: list[int]) -> list[int]:
+        """Return the row groups of a shard that this process reads: the largest first, each to who has fewest rows."""
+        rows = [0] * self._group.world
+        own = set()
+        for group in sorted(groups, key=lambda each: -self._parts.sizes[each]):
+            process = rows.index(min(rows))
+            rows[process] += self._parts.sizes[group]
+            if process == self._group.rank:
+                own.add(group)
+        return [group for group in groups if group in own]
 
     def _read(self, shards: list[list[int]]) -> Iterator[Rows]:
         with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
@@ -150,9 +198,16 @@ def load_table(parts: Parts, labels: Labels, device: torch.device) -> MemoryTabl
 
 
 def batches(
-    table: Table, *, seed: int, epoch: int, batch_size: int, first: int, device: torch.device
-) -> Generator[tuple[Rows, Tensor], None, None]:
-    """Yield (shard, indices into it) per step of `epoch`, from step `first` (0 or more) on.
+    table: Table,
+    *,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    first: int,
+    device: torch.device,
+    group: Group = ALONE,
+) -> Generator[tuple[Rows, Tensor, int], None, None]:
+    """Yield (shard, indices into it of this process's rows, rows of all) per step of `epoch`, from step `first` on.
 
     Only a shard's last batch may have fewer rows than `batch_size`.
     """
@@ -162,10 +217,24 @@ def batches(
         skipped -= math.ceil(sizes[shard] / batch_size)
         shard += 1
     for number, rows in enumerate(table.shards(epoch, shard), start=shard):
-        order = permutation(sizes[number], (seed, epoch, number), device)
-        for batch in order[skipped * batch_size :].split(batch_size):
-            yield rows, batch
+        order = permutation(sizes[number], (seed, epoch, number), device)[skipped * batch_size :]
+        places = table.places(epoch, number)
+        if places is None:
+            for batch in order.split(batch_size):
+                yield rows, group.share(batch), len(batch)
+        else:
+            for share, count in _shares(places.to(device)[order], batch_size):
+                yield rows, share, count
         skipped = 0
+
+
+def _shares(places: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield, per batch of `places`, those that are not -1, and how many there are of both."""
+    is_own = places >= 0
+    # The only wait for a GPU in a shard: how many rows of each batch are here.
+    counts = torch.stack([part.sum() for part in is_own.split(batch_size)]).tolist() if len(places) else []
+    for share, batch in zip(places[is_own].split(counts), places.split(batch_size), strict=False):
+        yield share, len(batch)
 
 
 def batch_sizes(table: Table, *, epoch: int, batch_size: int) -> list[int]:

@@ -1,29 +1,25 @@
 """Train a model on preprocessed splits."""
 
-import hashlib
 import json
-import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ropewalk import __version__
 from ropewalk.artifacts import MODEL, PREPROCESSOR, Manifest, read_artifact, write_artifact
 from ropewalk.errors import ConfigError
 from ropewalk.preprocess.preprocessor import Preprocessor, load_preprocessor
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
 from ropewalk.training.architectures import build_network
-from ropewalk.training.architectures.own import own_code
-from ropewalk.training.checkpoint import FORMAT_VERSION, Checkpoints
+from ropewalk.training.checkpoint import Checkpoints
 from ropewalk.training.config import GBDT, TrainingConfig
 from ropewalk.training.device import choose_device, choose_precision
-from ropewalk.training.distributed import Group, process_group
+from ropewalk.training.distributed import ALONE, Group, process_group, process_seed
 from ropewalk.training.failures import memory_errors
-from ropewalk.training.fit import Fit, Task, fit, process_seed
+from ropewalk.training.fit import fit
+from ropewalk.training.identity import checkpoint_place, fingerprint
 from ropewalk.training.keep_curves import keeping_curves
 from ropewalk.training.labels import Labels
 from ropewalk.training.memory import table_bytes
@@ -34,20 +30,9 @@ from ropewalk.training.parts import Parts
 from ropewalk.training.schedule import batch_size_for, epochs_for
 from ropewalk.training.store import open_store
 from ropewalk.training.tables import StreamedTable, Table, load_table
+from ropewalk.training.task import Fit, Task
 from ropewalk.training.weights import check_weights
 
-CHECKPOINTS = "ROPEWALK_CHECKPOINTS"
-"""Variable that names the folder or URI for checkpoints where the settings name none."""
-
-_WITHOUT_EFFECT = {
-    "checkpoint",
-    "checkpoint_seconds",
-    "checkpoint_steps",
-    "log_seconds",
-    "max_seconds",
-    "device",
-}
-"""Settings that leave the parameters after a number of steps as they are."""
 _VALIDATION_SHARE = 0.25
 """Share of a table's memory that validation rows may take where the training rows are streamed."""
 
@@ -111,7 +96,7 @@ def train(
     with process_group(device) as group, memory_errors(config):
         run = _Run(parts, learned, device=device, group=group, epochs=epochs, seed=seed, config=config)
         checkpoints = Checkpoints(
-            open_store(_place(config, model, run.fingerprint)), fingerprint=run.fingerprint, group=group
+            open_store(checkpoint_place(config, model, run.fingerprint)), fingerprint=run.fingerprint, group=group
         )
         history: list[dict[str, Any]] = []
         page = curves if group.leads else None
@@ -143,8 +128,8 @@ class _Run:
         epochs = epochs or epochs_for(rows, batch_size)
         torch.manual_seed(seed)
         self.network: nn.Module = build_network(learned, config).to(device)
-        self.fingerprint = _fingerprint(
-            parts, learned, self.network, epochs=epochs, seed=seed, precision=precision, config=config
+        self.fingerprint = fingerprint(
+            parts, learned, self.network.state_dict(), epochs=epochs, seed=seed, precision=str(precision), config=config
         )
         self._parameters = sum(parameter.numel() for parameter in self.network.parameters())
         torch.manual_seed(process_seed(seed, group.rank))
@@ -222,48 +207,14 @@ def _tables(
     needed = [len(each) * each.bytes_per_row for each in parts]
     fits = [sum(needed) <= room, needed[1] <= room * (1 if sum(needed) <= room else _VALIDATION_SHARE)]
     agreed = json.loads(group.leaders(json.dumps(fits).encode()))
+    # Every process scores all validation rows, so that all know the best epoch from the same figures.
     training, validation = (
         load_table(each, own, device)
         if whole
-        else StreamedTable(each, own, device=device, seed=seed, shuffle_rows=config.shuffle_rows)
-        for each, own, whole in zip(parts, labels, agreed, strict=True)
+        else StreamedTable(each, own, device=device, seed=seed, shuffle_rows=config.shuffle_rows, group=sharing)
+        for each, own, whole, sharing in zip(parts, labels, agreed, (group, ALONE), strict=True)
     )
     return training, validation
-
-
-def _fingerprint(
-    parts: tuple[Parts, Parts],
-    learned: Preprocessor,
-    network: nn.Module,
-    *,
-    epochs: int,
-    seed: int,
-    precision: torch.dtype,
-    config: TrainingConfig,
-) -> str:
-    """Return a name for what is trained, on what, and how: another attempt at the same has the same name."""
-    settings = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
-    inputs = {
-        "ropewalk": __version__,
-        "format": FORMAT_VERSION,
-        "splits": [each.manifest.digest for each in parts],
-        "preprocessor": asdict(learned),
-        "network": {name: list(value.shape) for name, value in network.state_dict().items()},
-        "epochs": epochs,
-        "seed": seed,
-        "precision": str(precision),
-        "config": settings,
-        "code": own_code(config.architecture),
-    }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _place(config: TrainingConfig, model: Path, fingerprint: str) -> str:
-    """Return the checkpoints' folder: under the configured one, under the environment's, or beside the model."""
-    durable = config.checkpoint or os.environ.get(CHECKPOINTS, "")
-    if durable:
-        return f"{durable.rstrip('/')}/{fingerprint[:16]}"
-    return str(model.with_name(f"{model.name}.checkpoint-{fingerprint[:16]}"))
 
 
 def _where(device: torch.device, group: Group) -> str:

@@ -5,7 +5,6 @@ CUDA, under one module name and one file format.
 """
 
 import importlib
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +32,9 @@ class BoostedTrees:
 
     def outputs(self, encoded: Encoded) -> np.ndarray:
         """Return logits or scaled values in float64, shape (rows, outputs)."""
-        return margins(self._booster, as_matrix(import_xgboost().DMatrix, encoded, self._preprocessor))
+        columns, kinds = tree_columns(encoded, self._preprocessor)
+        matrix = import_xgboost().DMatrix(columns, feature_types=kinds, enable_categorical=True)
+        return margins(self._booster, matrix)
 
     def save(self, folder: Path) -> None:
         """Write the trees into `folder`, as JSON."""
@@ -74,19 +75,16 @@ def import_xgboost() -> ModuleType:
         ) from error
 
 
-def as_matrix(kind: Callable[..., Any], encoded: Encoded, preprocessor: Preprocessor, **more: Any) -> Any:
-    """Return a DMatrix of numbers, and of the codes of columns that are categories only; NaN where missing.
+def tree_columns(encoded: Encoded, preprocessor: Preprocessor) -> tuple[np.ndarray, list[str]]:
+    """Return numbers, and the codes of columns that are categories only, as float32 with NaN where missing; and kinds.
 
     A vocabulary of more than 255 categories enters as a number, its categories' rank by frequency, as trees that may
     choose among all its subsets learn single rows by heart. An unknown category counts as the rarest.
 
-    Args:
-        kind: xgboost.DMatrix or xgboost.QuantileDMatrix.
-        encoded: The rows.
-        preprocessor: What encoded them.
-        more: Further arguments of `kind`, such as `label`.
+    Returns:
+        The columns, shape (rows, columns), and XGBoost's kind of each: "q" for a number, "c" for a category.
     """
-    columns = [np.where(encoded.missing_BN > 0, np.nan, encoded.numbers_BN)]
+    columns = [np.where(encoded.missing_BN > 0, np.float32(np.nan), encoded.numbers_BN)]
     kinds = ["q"] * encoded.numbers_BN.shape[1]
     for place, coded in enumerate(preprocessor.coded):
         if coded.is_number_too:
@@ -96,7 +94,7 @@ def as_matrix(kind: Callable[..., Any], encoded: Encoded, preprocessor: Preproce
             codes = np.where(codes == UNKNOWN, categories + FIRST_CATEGORY, codes)
         kinds.append("q" if categories > _MOST_CATEGORIES else "c")
         columns.append(np.where(codes == MISSING, np.nan, codes).astype(np.float32)[:, np.newaxis])
-    return kind(np.hstack(columns), feature_types=kinds, enable_categorical=True, **more)
+    return np.hstack(columns), kinds
 
 
 def margins(booster: "xgboost.Booster", matrix: Any) -> np.ndarray:

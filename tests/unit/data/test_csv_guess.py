@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ropewalk.data import csv_files
+from ropewalk.data import csv_files, csv_text, csv_typed
 from ropewalk.data.guess import GuessError
 from ropewalk.data.tables import guess_table, open_table, read_table
 from ropewalk.errors import DataError
@@ -21,8 +21,9 @@ HEAD = "i,f,b,t,s,n,zip\n"
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guess from the first two rows, and read in many blocks."""
     monkeypatch.setattr(csv_files, "_GUESS_BYTES", len(HEAD) + 2 * len(ROW) + 5)
-    for size in ("_BLOCK_BYTES", "_LINES_BYTES", "_AHEAD_BYTES"):
-        monkeypatch.setattr(csv_files, size, 300)
+    monkeypatch.setattr(csv_text, "_BLOCK_BYTES", 300)
+    for size in ("_LINES_BYTES", "_AHEAD_BYTES"):
+        monkeypatch.setattr(csv_typed, size, 300)
 
 
 @pytest.mark.usefixtures("small_blocks")

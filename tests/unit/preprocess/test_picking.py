@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ropewalk.preprocess.picking import pick_rows, present_numbers
+from ropewalk.preprocess.picking import pick_parts, pick_rows
 
 BATCH = pa.record_batch(
     {
@@ -31,7 +31,7 @@ def test_picked_rows_are_those_at_the_places(first: int, places: list[int]) -> N
     assert picked.to_pylist() == [batch.to_pylist()[place] for place in places]
 
 
-@pytest.mark.parametrize("name", ["number", "nothing"])
-def test_present_numbers_are_those_that_are_not_null(name: str) -> None:
-    numbers = BATCH.column(name).slice(3, 20)
-    assert present_numbers(numbers).tolist() == numbers.drop_null().to_pylist()
+def test_parts_are_picked_as_each_would_be_alone() -> None:
+    parts = [np.array(places, dtype=np.int64) for places in ([1, 3, 20], [], [0, 34])]
+    together = pick_parts(BATCH, parts)
+    assert [part.to_pylist() for part in together] == [pick_rows(BATCH, places).to_pylist() for places in parts]

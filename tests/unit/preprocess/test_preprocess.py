@@ -441,6 +441,21 @@ def test_importing_it_loads_neither_pandas_nor_scipy_nor_rich() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_preprocessing_a_table_loads_neither_pandas_nor_rich(make_raw: Callable[..., Path], tmp_path: Path) -> None:
+    raw = make_raw(frame().assign(share=[None, 0.5] * 200))
+    script = f"""
+import sys
+from pathlib import Path
+from ropewalk.preprocess.preprocess import preprocess
+out = Path({str(tmp_path)!r})
+outputs = {{name: out / name for name in ("train", "validation", "test", "preprocessor")}}
+preprocess(Path({str(raw)!r}), **outputs, target="late", task="binary")
+sys.exit(", ".join({{"pandas", "rich", "scipy", "pyarrow.dataset"}} & sys.modules.keys()) or 0)
+"""
+    ended = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_the_roles_are_shown_in_a_table_with_their_reasons(
     make_raw: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,11 +1,12 @@
 """Trains as often as the plan says, dying by SIGKILL each time, then once to the end.
 
-Run as `python deaths.py FOLDER MODEL CONFIG PLAN`, the last two as JSON. A death is ["after", seconds] from the start
-of training, or ["write", number]: at the so-manieth time that a file is made durable or renamed. Prints a line per
-attempt. Attempts are forked, so that torch is loaded once.
+Run as `python deaths.py FOLDER MODEL CONFIG PLAN`, the last two as JSON; CONFIG may have `epochs` (else 6) besides the
+settings. A death is ["after", seconds] from the start of training, or ["write", number]: at the so-manieth time that a
+file is made durable or renamed. Prints a line per attempt. Attempts are forked, so that torch is loaded once.
 """
 
 import functools
+import importlib
 import itertools
 import json
 import os
@@ -22,14 +23,18 @@ from ropewalk.training.train import train
 
 def main(folder: str, model: str, config: str, plan: str) -> None:
     """Run the plan."""
+    settings = json.loads(config)
+    epochs = settings.pop("epochs", 6)
+    if settings.get("architecture") == "gbdt":
+        importlib.import_module("ropewalk.training.boosting")
     fit = functools.partial(
         train,
         Path(folder) / "train",
         validation=Path(folder) / "validation",
         preprocessor=Path(folder) / "preprocessor",
         model=Path(model),
-        epochs=6,
-        config=TrainingConfig(**json.loads(config)),
+        epochs=epochs,
+        config=TrainingConfig(**settings),
     )
     for kind, value in [*json.loads(plan), ("never", 0)]:
         child = os.fork()

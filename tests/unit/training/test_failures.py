@@ -72,7 +72,7 @@ def test_the_batch_that_is_described_is_the_one_that_failed(fit, prepared, monke
     parts = Parts(folder / "train", load_preprocessor(folder / "preprocessor"))
     table = load_table(parts, parts.learn_labels(TrainingConfig()), torch.device("cpu"))
     eighth = batches(table, seed=0, epoch=1, batch_size=64, first=7, device=torch.device("cpu"))
-    rows, batch = next(eighth)
+    rows, batch, _ = next(eighth)
     diverge_after(7, monkeypatch)
     with pytest.raises(TrainingError) as caught:
         fit("regression", **streamed)

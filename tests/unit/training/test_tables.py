@@ -10,6 +10,7 @@ import torch
 
 from ropewalk.preprocess.preprocessor import load_preprocessor
 from ropewalk.training.config import TrainingConfig
+from ropewalk.training.distributed import Group
 from ropewalk.training.labels import Labels
 from ropewalk.training.parts import Parts
 from ropewalk.training.tables import MemoryTable, StreamedTable, Table, batch_sizes, batches, load_table, steps_in
@@ -38,7 +39,7 @@ def table(request, parts: Parts, labels: Labels) -> Table:
 
 def targets(table: Table, *, epoch: int = 1, first: int = 0, seed: int = 0) -> list[np.ndarray]:
     steps = batches(table, seed=seed, epoch=epoch, batch_size=BATCH, first=first, device=CPU)
-    return [rows.target[batch].numpy() for rows, batch in steps]
+    return [rows.target[share].numpy() for rows, share, _ in steps]
 
 
 def stored(parts: Parts, labels: Labels) -> np.ndarray:
@@ -77,7 +78,7 @@ def test_rows_in_order_are_as_stored(table: Table, parts: Parts, labels: Labels)
 def test_a_row_keeps_its_numbers_categories_and_target_together(table: Table, parts: Parts, labels: Labels) -> None:
     whole = parts.read(range(len(parts.sizes)), labels)
     by_target = {float(value): index for index, value in enumerate(whole.target)}
-    for rows, batch in batches(table, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU):
+    for rows, batch, _ in batches(table, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU):
         places = [by_target[float(value)] for value in rows.target[batch]]
         for found, expected in zip(rows.inputs, whole.inputs, strict=True):
             assert torch.equal(found[batch], expected[places])
@@ -118,6 +119,36 @@ def test_memory_of_a_streamed_table_does_not_grow_with_its_rows(prepared, regrou
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize(("world", "shuffle_rows"), [(2, 200), (3, 500), (4, 100)])
+def test_processes_share_the_reading_and_the_batches_of_one(
+    world: int, shuffle_rows: int, parts: Parts, labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    original = Parts.read
+    monkeypatch.setattr(Parts, "read", lambda self, groups, own: read.extend(groups) or original(self, groups, own))
+    settings = {"device": CPU, "seed": 0, "shuffle_rows": shuffle_rows}
+    steps = {"seed": 0, "epoch": 3, "batch_size": BATCH, "first": 2, "device": CPU}
+    alone = [
+        (rows.target[share].numpy(), count)
+        for rows, share, count in batches(StreamedTable(parts, labels, **settings), **steps)
+    ]
+    whole = sorted(read)
+    read.clear()
+    found = []
+    for rank in range(world):
+        group = Group(rank=rank, world=world)
+        table = StreamedTable(parts, labels, **settings, group=group)
+        found.append([(rows.target[share].numpy(), n) for rows, share, n in batches(table, **steps, group=group)])
+    assert [len(each) for each in found] == [len(alone)] * world
+    for (expected, rows), *shares in zip(alone, *found, strict=True):
+        assert [count for _, count in shares] == [rows] * world
+        np.testing.assert_array_equal(np.sort(np.concatenate([share for share, _ in shares])), np.sort(expected))
+    assert sorted(set(read)) == whole
+    # Where a shard has as many row groups as there are processes, none is read twice; the last shard may have fewer.
+    if shuffle_rows >= 60 * world:
+        assert len(read) < len(whole) + world
 
 
 def test_an_epoch_that_is_left_early_ends_its_reader(parts: Parts, labels: Labels, threads: Callable[[], int]) -> None:
@@ -164,7 +195,7 @@ def test_weights_stay_with_their_rows_and_are_1_on_average(prepared, regrouped, 
         else StreamedTable(found, labels, device=CPU, seed=0, shuffle_rows=200)
     )
     weights, targets_ = [], []
-    for rows, batch in batches(weighed, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU):
+    for rows, batch, _ in batches(weighed, seed=0, epoch=1, batch_size=BATCH, first=0, device=CPU):
         assert rows.weight is not None
         weights.append(rows.weight[batch].numpy())
         targets_.append(rows.target[batch].numpy())

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ropewalk.artifacts import RAW_DATA, write_artifact
-from ropewalk.data import csv_files, tables
+from ropewalk.data import csv_text, tables
 from ropewalk.data.tables import open_table, read_table
 from ropewalk.errors import DataError
 from ropewalk.fingerprints import FingerprintSet, row_fingerprints
@@ -251,7 +251,7 @@ CSVS = {
 def test_a_streamed_csv_is_the_one_that_is_read_whole(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 300)
+    monkeypatch.setattr(csv_text, "_BLOCK_BYTES", 300)
     raw = raw_of(tmp_path, {"t.csv": CSVS[name].encode()})
     stream, whole = open_table(raw), read_table(raw)
     assert stream.schema == whole.schema
