@@ -61,7 +61,7 @@ CANDIDATES = {
     "dropout 0.4": TrainingConfig(dropout=0.4),
     "weight decay 0.1": TrainingConfig(weight_decay=0.1),
     "unknown rate 0.2": TrainingConfig(unknown_rate=0.2),
-    "embeddings of 8": TrainingConfig(number_embedding=8, category_embedding=8),
+    "embeddings of 16": TrainingConfig(number_embedding=16, category_embedding=16),
     "width 128": TrainingConfig(width=128),
 }
 

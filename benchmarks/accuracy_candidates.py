@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ropewalk.training.architectures.inputs import CategoryEmbeddings, MissingFlags, PiecewiseLinearEmbeddings
 from ropewalk.training.architectures.schema import Schema
 
-WIDTH, DEPTH, DROPOUT, DIMENSIONS, UNKNOWN_RATE = 256, 3, 0.2, 16, 0.1
+WIDTH, DEPTH, DROPOUT, DIMENSIONS, UNKNOWN_RATE = 256, 3, 0.2, 8, 0.1
 
 
 class Inputs(nn.Module):

@@ -57,9 +57,9 @@ class TrainingConfig:
     """Hidden layers, at least 1."""
     dropout: float = 0.2
     """Share of hidden units left out in a training step, in [0, 1)."""
-    number_embedding: int = 16
+    number_embedding: int = 8
     """Dimensions of each number's piecewise-linear embedding, at least 1."""
-    category_embedding: int = 16
+    category_embedding: int = 8
     """Most dimensions of a category column's embedding, at least 1; columns with few categories get fewer."""
     unknown_rate: float = 0.1
     """Share of category codes made "unknown" in a training step, in [0, 1): what new categories will meet."""
