@@ -4,8 +4,8 @@ import math
 
 from ropewalk.training.config import TrainingConfig
 
-_AIM_STEPS = 2000
-_EPOCHS = (8, 200)
+_AIM_STEPS = 3600
+_EPOCHS = (8, 125)
 
 
 def batch_size_for(rows: int, config: TrainingConfig) -> int:
@@ -14,7 +14,7 @@ def batch_size_for(rows: int, config: TrainingConfig) -> int:
 
 
 def epochs_for(rows: int, batch_size: int) -> int:
-    """Return how many epochs a table of this size calls for: about 2,000 steps in all, 8 to 200 epochs."""
+    """Return how many epochs a table of this size calls for: about 3,600 steps in all, 8 to 125 epochs."""
     least, most = _EPOCHS
     return max(least, min(most, math.ceil(_AIM_STEPS * batch_size / rows)))
 
