@@ -56,7 +56,16 @@ ARMS: dict[str, TrainingConfig | None] = {
 CANDIDATES = {
     **{
         name: TrainingConfig(architecture=f"accuracy_candidates:{name}")
-        for name in ("silu", "layer_norm", "low_rank_cross", "field_products", "packed_ensemble", "tabm_8", "tabm_32")
+        for name in (
+            "textbook_mlp",
+            "silu",
+            "layer_norm",
+            "low_rank_cross",
+            "field_products",
+            "packed_ensemble",
+            "tabm_8",
+            "tabm_32",
+        )
     },
     "dropout 0.4": TrainingConfig(dropout=0.4),
     "weight decay 0.1": TrainingConfig(weight_decay=0.1),

@@ -66,6 +66,28 @@ def layer_norm(schema: Schema) -> nn.Module:
     return Plain(schema, nn.ReLU, normed=True)
 
 
+class TextbookMlp(nn.Module):
+    """Scaled numbers and category embeddings into two hidden layers without dropout: what tutorials begin with."""
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.categories = CategoryEmbeddings(schema.categories, most=16, unknown_rate=0.0)
+        inputs = len(schema.numbers) + self.categories.width
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, schema.outputs)
+        )
+
+    def forward(self, numbers_BN: Tensor, missing_BN: Tensor, codes_BC: Tensor) -> Tensor:
+        """Return the outputs, shape (rows, outputs)."""
+        # Beyond any number of these tables; a network without a bound cannot take the infinities that others may hold.
+        return self.layers(torch.cat([numbers_BN.clamp(-100, 100), self.categories(codes_BC)], dim=1))
+
+
+def textbook_mlp(schema: Schema) -> nn.Module:
+    """Return two hidden layers of 256 units."""
+    return TextbookMlp(schema)
+
+
 class LowRankCross(nn.Module):
     """Two cross layers of rank 32 before the hidden layers: DCN-v2 (Wang et al., WWW 2021, arXiv 2008.13535)."""
 
