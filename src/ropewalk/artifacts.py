@@ -23,6 +23,7 @@ SPLIT = "split"
 PREPROCESSOR = "preprocessor"
 MODEL = "model"
 EVALUATION = "evaluation"
+CHAMPION = "champion"
 
 _SYNCS_AT_ONCE = 16
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

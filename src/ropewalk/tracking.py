@@ -131,7 +131,7 @@ def pipeline_run(uri: str, *, run_id: str, run_name: str = "") -> Iterator[Track
     """
     client = connect(uri)
     with tracking_errors(uri):
-        with _environment(_FIRST_CONTACT), exclusive(uri):
+        with first_contact(), exclusive(uri):
             adopted = os.environ.get("MLFLOW_RUN_ID", "")
             run = client.get_run(adopted) if adopted else _find_or_create(client, uri, run_id, run_name)
         client.update_run(run.info.run_id, status="RUNNING")
@@ -154,6 +154,18 @@ def connect(uri: str) -> MlflowClient:
     if uri.startswith("sqlite:"):
         _create_store(uri)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@contextmanager
+def first_contact() -> Iterator[None]:
+    """Have a server that is down or does not answer reported in less than 30 s, before work was done for it."""
+    with _environment(_FIRST_CONTACT):
+        yield
+
+
+def store_exists(uri: str) -> bool:
+    """Return whether there is anything to read at `uri`: False for a sqlite store that nobody has made yet."""
+    return not uri.startswith("sqlite:") or _database(uri).exists()
 
 
 @contextmanager

@@ -218,7 +218,10 @@ def test_a_server_that_is_down_is_a_service_error(store: str, subject: tuple[Pat
 def test_the_command_line_registers_and_says_where(store: str, subject: tuple[Path, Path, Path]) -> None:
     flags = [f"--{name}={path}" for name, path in zip(("model", "evaluation", "report"), subject, strict=True)]
     done = subprocess.run(
-        [sys.executable, "-m", "ropewalk.registry", *flags, "--name=houses"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "ropewalk.registry", "register", *flags, "--name=houses"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert '"model_uri": "models:/houses/1"' in done.stdout
     assert done.stderr == ""
