@@ -15,6 +15,7 @@ from ropewalk.artifacts import CHAMPION, Manifest, disk_errors, write_artifact
 from ropewalk.errors import ArtifactError, RopewalkError, ServiceError, StorageError, TrackingError
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
+from ropewalk.registry.aliases import CHAMPION as ALIAS
 from ropewalk.registry.lineage import DIGEST_TAG
 from ropewalk.registry.names import check_model_name
 from ropewalk.tracking import connect, first_contact, store_exists, tracking_errors
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-ALIAS = "champion"
 MODEL_FOLDER = "model"
 """Folder in the champion artifact that holds the model artifact; absent when it cannot be loaded."""
 

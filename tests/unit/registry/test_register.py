@@ -24,14 +24,6 @@ from ropewalk.tracking import connect
 from ropewalk.training.model import load_model
 
 
-@pytest.fixture
-def subject(
-    make_model: Callable[..., Path], make_evaluation: Callable[..., Path], report: Path
-) -> tuple[Path, Path, Path]:
-    model = make_model()
-    return model, make_evaluation(model), report
-
-
 def versions(store: str) -> list[str]:
     return sorted(str(version.version) for version in connect(store).search_model_versions())
 
@@ -47,6 +39,7 @@ def test_a_model_is_registered_with_metrics_lineage_and_reports(store: str, subj
         name="houses",
         version="1",
         alias="champion",
+        note="",
         model_uri="models:/houses/1",
         mlflow_run_id=done.mlflow_run_id,
         tracking_uri=store,
@@ -151,30 +144,25 @@ def test_a_step_killed_around_any_call_is_made_good_by_the_next_attempt(
     assert len(mlflow.artifacts.list_artifacts(client.get_model_version("houses", "1").source, tracking_uri=store)) > 3
 
 
-TWO = """
-import sys
-from pathlib import Path
-from ropewalk.registry.register import register
-print(register(*map(Path, sys.argv[1:4]), name="houses", run_id="r1").version)
-"""
-
-
-def test_two_processes_at_once_register_one_version(store: str, subject: tuple[Path, Path, Path]) -> None:
-    racers = [
-        subprocess.Popen([sys.executable, "-c", TWO, *map(str, subject)], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    assert [racer.communicate(timeout=120)[0].splitlines()[-1] for racer in racers] == ["1", "1"]
+def test_twenty_attempts_at_once_register_one_version(store: str, race: Callable[..., set[str]]) -> None:
+    assert len(race(20, name="houses", run_id="r1", uri=store)) == 1
+    client = connect(store)
+    experiment = client.get_experiment_by_name("ropewalk").experiment_id
     assert versions(store) == ["1"]
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
+    assert len(client.search_logged_models([experiment])) == 1
 
 
-def test_twins_of_a_race_without_a_lock_leave_the_lowest_version(
+def test_the_twin_of_a_request_that_was_sent_twice_is_removed(
     store: str, subject: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ropewalk.registry import versions as module
+    real = MlflowClient.create_model_version
 
-    register(*subject, name="houses", run_id="r1")
-    monkeypatch.setattr(module, "find_version", lambda *_arguments, **_named: None)
+    def twice(*arguments: object, **named: object) -> object:
+        real(*arguments, **named)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", twice)
     assert register(*subject, name="houses", run_id="r1").version == "1"
     assert versions(store) == ["1"]
 
