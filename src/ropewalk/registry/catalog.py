@@ -183,6 +183,12 @@ def moment(milliseconds: int | None) -> str:
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).isoformat(timespec="seconds")
 
 
+def measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the test metrics among those of a run, the baselines' last."""
+    own = {name: value for name, value in metrics.items() if not name.startswith(("training.", "system/"))}
+    return dict(sorted(own.items(), key=lambda entry: (entry[0].startswith("baseline."), entry[0])))
+
+
 def _line(client: MlflowClient, version: ModelVersion, named: dict[str, str]) -> VersionLine:
     tags = version.tags
     withdrawn = f"taken out of use on {tags[WITHDRAWN_TAG]}" if WITHDRAWN_TAG in tags else ""
@@ -203,8 +209,7 @@ def _line(client: MlflowClient, version: ModelVersion, named: dict[str, str]) ->
 def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:
     if not version.run_id:
         return {}
-    found = client.get_run(version.run_id).data.metrics
-    return {name: value for name, value in sorted(found.items()) if not name.startswith(("training.", "system/"))}
+    return measured(client.get_run(version.run_id).data.metrics)
 
 
 def _parameters(client: MlflowClient, version: ModelVersion) -> dict[str, str]:

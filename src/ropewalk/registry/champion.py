@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import yaml
 
 from ropewalk import tracking
 from ropewalk.artifacts import CHAMPION, Manifest, disk_errors, write_artifact
-from ropewalk.errors import ArtifactError, RopewalkError, ServiceError, StorageError, TrackingError
+from ropewalk.errors import ArtifactError, RopewalkError, ServiceError, StorageError
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
 from ropewalk.registry.aliases import CHAMPION as ALIAS
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MODEL_FOLDER = "model"
 """Folder in the champion artifact that holds the model artifact; absent when it cannot be loaded."""
 
+_MISSING = re.compile(r"\b404\b|not found|no such|NoSuchKey|does not exist", re.IGNORECASE)
+_LONGEST = 1500
 _STRANGE = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -142,19 +145,33 @@ def _download(version: ModelVersion, uri: str, *, digest: str, folder: Path) -> 
             f"Point the alias {ALIAS!r} to one that was, or register its successor without a comparison."
         )
     with tempfile.TemporaryDirectory(prefix="ropewalk-", dir=folder.parent) as temporary, disk_errors(folder):
-        try:
-            description = _fetched(f"{version.source}/MLmodel", uri, Path(temporary))
-            place = _model_place(description.read_text(encoding="utf-8"))
-            _fetched(f"{version.source}/{place}", uri, Path(temporary)).rename(folder)
-        except TrackingError as error:
-            raise ArtifactError(f"The files of version {version.version} cannot be had. {error}") from error
+        description = _fetched(f"{version.source}/MLmodel", uri, Path(temporary))
+        place = _model_place(description.read_text(encoding="utf-8"))
+        _fetched(f"{version.source}/{place}", uri, Path(temporary)).rename(folder)
 
 
 def _fetched(artifact: str, uri: str, folder: Path) -> Path:
+    """Download one artifact; every kind of artifact store has exceptions of its own.
+
+    Raises:
+        ArtifactError: The store does not have it.
+        ServiceError: Anything else: who cannot look must not say that there is nothing.
+        StorageError: The disk is full.
+    """
     from mlflow.artifacts import download_artifacts
 
-    with tracking_errors(uri):
+    try:
         return Path(download_artifacts(artifact_uri=artifact, dst_path=str(folder), tracking_uri=uri))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:_LONGEST]
+        if "No space left" in reason:
+            raise StorageError(f"Cannot write {folder}: the disk is full. Free some space and run again.") from error
+        if _MISSING.search(reason) or isinstance(error, FileNotFoundError):
+            raise ArtifactError(f"The artifact store no longer has {artifact}: {reason}") from error
+        raise ServiceError(
+            f"{artifact} cannot be downloaded by way of MLflow at {uri}: {reason} Check the artifact store and, if "
+            "this step reads it itself, its credentials; then run again."
+        ) from error
 
 
 def _model_place(description: str) -> PurePosixPath:

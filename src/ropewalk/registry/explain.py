@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk.errors import TrackingError
 from ropewalk.registry.aliases import HELD_BACK_TAG, SINCE_TAG, WITHDRAWN_TAG
-from ropewalk.registry.catalog import moment
+from ropewalk.registry.catalog import measured, moment
 from ropewalk.registry.lineage import DIGEST_TAG, TEST_DIGEST_TAG
 from ropewalk.registry.lookup import find_model, find_version, opened, parse
 from ropewalk.report.blocks import Fact, Facts
@@ -138,13 +138,10 @@ def _decision(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _evaluation(tags: Mapping[str, str], run: Run | None) -> dict[str, Any]:
-    metrics = run.data.metrics if run else {}
     return _known(
         digest=tags.get("ropewalk.evaluation_digest", ""),
         test_digest=tags.get(TEST_DIGEST_TAG, ""),
-        metrics={
-            name: value for name, value in sorted(metrics.items()) if not name.startswith(("training.", "system/"))
-        },
+        metrics=measured(run.data.metrics) if run else {},
     )
 
 

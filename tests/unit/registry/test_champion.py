@@ -68,7 +68,7 @@ def test_a_champion_with_changed_bytes_has_a_problem(store: str, champion: Path,
 
 def test_a_champion_whose_files_are_gone_has_a_problem(store: str, champion: Path, tmp_path: Path) -> None:
     (stored(store).parent.parent / "MLmodel").unlink()
-    assert "The files of version 1 cannot be had" in fetched_problem(tmp_path / "found")
+    assert "The artifact store no longer has" in fetched_problem(tmp_path / "found")
 
 
 def test_a_champion_that_is_another_model_than_the_registry_says_has_a_problem(

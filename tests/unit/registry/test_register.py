@@ -1,6 +1,8 @@
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +15,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
+from ropewalk.errors import ArtifactError, ConfigError, ServiceError, StorageError, TrackingError
 from ropewalk.evaluation.catalog import headline
 from ropewalk.evaluation.config import EvaluationConfig
 from ropewalk.evaluation.evaluate import evaluate
 from ropewalk.preprocess.splits import read_split
+from ropewalk.registry.catalog import roll_back
 from ropewalk.registry.frames import predict_frame
 from ropewalk.registry.register import Registered, register
 from ropewalk.tracking import connect
@@ -86,7 +89,7 @@ def test_without_a_run_id_the_same_model_is_registered_once(
     assert register(other, make_evaluation(other), subject[2]).version == "2"
 
 
-def test_the_first_promoted_version_is_the_champion_and_stays_it(
+def test_the_first_promoted_version_is_the_champion_and_one_that_was_not_compared_with_it_changes_nothing(
     store: str,
     subject: tuple[Path, Path, Path],
     make_model: Callable[..., Path],
@@ -102,6 +105,50 @@ def test_the_first_promoted_version_is_the_champion_and_stays_it(
     again = register(weak, make_evaluation(weak, verdict="hold"), subject[2], name="houses", run_id="r1")
     assert again.alias == ""
     assert aliases(store) == {"champion": "2", "challenger": "3"}
+
+
+def test_a_version_that_beat_the_champion_replaces_it_once_whatever_comes_later(
+    store: str,
+    subject: tuple[Path, Path, Path],
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+) -> None:
+    register(*subject, name="houses", run_id="r1")
+    better, late = make_model("better", seed=1), make_model("late", seed=2)
+    champion = {"version": "1", "digest": "d", "problem": ""}
+    judged = make_evaluation(better, champion=champion)
+    done = register(better, judged, subject[2], name="houses", run_id="r2")
+    assert (done.alias, done.note) == ("champion", "")
+    assert aliases(store) == {"challenger": "2", "champion": "2", "previous-champion": "1"}
+    found = register(late, make_evaluation(late, champion=champion), subject[2], name="houses", run_id="r3")
+    assert found.alias == "challenger"
+    assert found.note.startswith("The champion is version 2 now, but version 3 was compared with version 1.")
+    roll_back("houses")
+    assert register(better, judged, subject[2], name="houses", run_id="r2").alias == ""
+    assert aliases(store) == {"challenger": "3", "champion": "1"}
+
+
+def test_a_full_disk_fails_the_run_and_the_next_attempt_makes_it_good(
+    store: str, subject: tuple[Path, Path, Path]
+) -> None:
+    subject[2].write_text("x" * 4_000_000, encoding="utf-8")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
+    try:
+        with pytest.raises(StorageError, match="Free some space"):
+            register(*subject, name="houses", run_id="r1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    client = connect(store)
+    (run,) = client.search_runs([client.get_experiment_by_name("ropewalk").experiment_id])
+    assert run.info.status == "FAILED"
+    assert register(*subject, name="houses", run_id="r1").version == "1"
+
+
+def test_a_name_with_dots_and_spaces_is_registered(store: str, subject: tuple[Path, Path, Path]) -> None:
+    assert register(*subject, name="Häuser v2.1 - für_alle", run_id="r1").alias == "champion"
 
 
 CALLS = [
