@@ -1,9 +1,11 @@
-"""What does registering a model of 100 MB cost over copying its files to where MLflow keeps them?
+"""What does registering a model of 100 MB cost over copying its files to where MLflow keeps them, and a small one?
 
 `copy` uploads the model's files by `MlflowClient.log_artifacts`, the plain way to the same store. `register` is the
 whole step once its libraries are loaded: the model is checked and loaded, packaged with the code that serves it,
 uploaded, and given a run, a version and aliases. Two stores: a `mlflow server` on this machine that keeps artifacts in
-a folder, and the embedded one, whose copy is a copy on one disk. Each round is a new run with a new version.
+a folder, and the embedded one, whose copy is a copy on one disk. Each round is a new run with a new version. `small`
+registers a model of 1 MB: what a registration costs whatever the model's size. `marginal` is what the larger one costs
+above it, over its copy.
 
     python benchmarks/register.py [--rounds 5] [--megabytes 100] [--folder DIR] [--results FILE]
 """
@@ -62,25 +64,32 @@ def measure(folder: Path, rounds: int, megabytes: int) -> dict[str, object]:
     model = make_model(folder / "model", megabytes)
     evaluation = make_evaluation(folder / "evaluation", model)
     (folder / "report.html").write_text("<html></html>", encoding="utf-8")
-    subject = (model, evaluation, folder / "report.html")
+    page = folder / "report.html"
+    little = make_model(folder / "small", 1)
+    subject = (model, evaluation, page)
+    small = (little, make_evaluation(folder / "small-evaluation", little), page)
     size = sum(file.stat().st_size for file in model.iterdir())
     embedded = f"sqlite:///{folder}/home/mlflow.db"
     cases = {}
     with server(folder / "server") as uri:
         for title, at in (("server", uri), ("embedded", embedded)):
             connect(at)
-            cases[title] = compare(title, at, subject, rounds)
+            cases[title] = compare(title, at, subject, small, rounds)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     return {"machine": machine, "rounds": rounds, "bytes": size, "bar": BAR, "cases": cases}
 
 
-def compare(title: str, uri: str, subject: tuple[Path, Path, Path], rounds: int) -> dict[str, float]:
-    """Return the medians of both arms, in turn, after one round that warms up."""
+Subject = tuple[Path, Path, Path]
+
+
+def compare(title: str, uri: str, subject: Subject, small: Subject, rounds: int) -> dict[str, float]:
+    """Return the medians of all arms, in turn, after one round that warms up."""
     arms: dict[str, Callable[[str], object]] = {
         "copy": lambda run_id: copy(subject[0], uri, run_id),
         "register": lambda run_id: quietly(
             lambda: register(*subject, name="benchmark", run_id=run_id, tracking_uri=uri)
         ),
+        "small": lambda run_id: quietly(lambda: register(*small, name="small", run_id=run_id, tracking_uri=uri)),
     }
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
     for number in range(rounds + 1):
@@ -91,8 +100,10 @@ def compare(title: str, uri: str, subject: tuple[Path, Path, Path], rounds: int)
                 seconds[arm].append(time.perf_counter() - started)
     medians = {arm: statistics.median(values) for arm, values in seconds.items()}
     ratio = medians["register"] / medians["copy"]
-    print(f"{title:9} copy {medians['copy']:.2f} s   register {medians['register']:.2f} s   ratio {ratio:.2f}")
-    return {**{f"{arm}_s": value for arm, value in medians.items()}, "ratio": ratio}
+    marginal = (medians["register"] - medians["small"]) / medians["copy"]
+    shown = "   ".join(f"{arm} {value:.2f} s" for arm, value in medians.items())
+    print(f"{title:9} {shown}   ratio {ratio:.2f}   marginal {marginal:.2f}")
+    return {**{f"{arm}_s": value for arm, value in medians.items()}, "ratio": ratio, "marginal": marginal}
 
 
 def copy(model: Path, uri: str, run_id: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ropewalk.errors import ConfigError, TrackingError
 from ropewalk.registry import aliases
 from ropewalk.registry.aliases import CHAMPION, HELD_BACK_TAG, PREVIOUS, SINCE_TAG, WITHDRAWN_TAG, turn_at
-from ropewalk.registry.lookup import all_versions, find_model, find_version, opened, parse
+from ropewalk.registry.lookup import all_models, all_versions, find_model, find_version, opened, parse
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -84,7 +84,7 @@ def list_models(tracking_uri: str = "") -> list[ModelLine]:
                 aliases=_text(model.aliases),
                 updated=moment(model.last_updated_timestamp),
             )
-            for model in sorted(client.search_registered_models(), key=lambda model: model.name)
+            for model in all_models(client)
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from ropewalk.errors import TrackingError
 from ropewalk.registry.aliases import HELD_BACK_TAG, SINCE_TAG, WITHDRAWN_TAG
 from ropewalk.registry.catalog import measured, moment
 from ropewalk.registry.lineage import DIGEST_TAG, TEST_DIGEST_TAG
-from ropewalk.registry.lookup import find_model, find_version, opened, parse
+from ropewalk.registry.lookup import every, find_model, find_version, opened, parse
 from ropewalk.report.blocks import Fact, Facts
 from ropewalk.tracking import RUN_ID_TAG
 
@@ -75,7 +76,8 @@ def models_of_data(wanted: str, tracking_uri: str = "") -> dict[str, Any]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     with opened(tracking_uri) as (client, _):
         for tag, pattern in _patterns(text):
-            for version in client.search_model_versions(f"tags.`{tag}` LIKE '{pattern}'"):
+            wanted_tag = f"tags.`{tag}` LIKE '{pattern}'"
+            for version in every(functools.partial(_search, client, wanted_tag)):
                 entry = found.setdefault((version.name, str(version.version)), _made(version))
                 entry["matches"] = [*entry["matches"], tag]
     if not found:
@@ -188,6 +190,10 @@ def _parsed(text: str) -> Any:
     except ValueError:
         # Cut, because a tag has only so much room.
         return text
+
+
+def _search(client: MlflowClient, wanted: str, token: str | None) -> Any:
+    return client.search_model_versions(wanted, page_token=token)
 
 
 def _made(version: ModelVersion) -> dict[str, Any]:

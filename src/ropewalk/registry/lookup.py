@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ropewalk import tracking
 from ropewalk.errors import ConfigError, TrackingError, nearest
@@ -77,7 +77,7 @@ def find_model(client: MlflowClient, name: str) -> RegisteredModel:
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        known = [model.name for model in client.search_registered_models()]
+        known = [model.name for model in all_models(client)]
         told = f"Known: {', '.join(known)}." if known else "There are none yet: `ropewalk run training` makes one."
         raise TrackingError(f"There is no registered model {name!r}.{nearest(name, known)} {told}") from error
 
@@ -107,13 +107,30 @@ def find_version(client: MlflowClient, reference: Reference) -> ModelVersion:
         raise TrackingError(f"{reference.name!r} has no version {number}. It has {known}.") from error
 
 
+def all_models(client: MlflowClient) -> list[RegisteredModel]:
+    """Return all registered models, by name."""
+    found = every(lambda token: client.search_registered_models(page_token=token))
+    return sorted(found, key=lambda model: str(model.name))
+
+
 def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     """Return all versions of `name`, newest first."""
-    found = client.search_model_versions(f"name = '{name}'", order_by=["version_number DESC"])
-    versions = list(found)
-    while found.token:
-        found = client.search_model_versions(
-            f"name = '{name}'", order_by=["version_number DESC"], page_token=found.token
+    return every(
+        lambda token: client.search_model_versions(
+            f"name = '{name}'", order_by=["version_number DESC"], page_token=token
         )
-        versions += found
-    return versions
+    )
+
+
+def every(search: Callable[[str | None], Any]) -> list[Any]:
+    """Return what all pages of a search hold.
+
+    Args:
+        search: Gives the page with a token, None for the first.
+    """
+    page = search(None)
+    found = list(page)
+    while page.token:
+        page = search(page.token)
+        found += page
+    return found

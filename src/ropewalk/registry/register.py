@@ -6,6 +6,7 @@ MLflow is imported by `tracking.connect`, after its settings; so no module here 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,9 +166,11 @@ def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
         steps=lineage.training_steps(subject.trained.history),
         tags=tags,
     )
-    for page, text in subject.pages.items():
-        with store_errors(run.uri, page):
-            run.client.log_text(run.id, text, page)
+    # Together: each call by itself looks the run up again.
+    with tempfile.TemporaryDirectory(prefix="ropewalk-") as folder, store_errors(run.uri, "the reports"):
+        for page, text in subject.pages.items():
+            Path(folder, page).write_text(text, encoding="utf-8")
+        run.client.log_artifacts(run.id, folder)
 
 
 def _compared_with(decision: Mapping[str, Any]) -> str:

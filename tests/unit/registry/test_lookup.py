@@ -1,8 +1,9 @@
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.entities import PagedList
 
 from ropewalk.errors import ConfigError, ServiceError, TrackingError
-from ropewalk.registry.lookup import Reference, find_version, opened, parse
+from ropewalk.registry.lookup import Reference, every, find_version, opened, parse
 from ropewalk.tracking import connect
 
 
@@ -54,6 +55,11 @@ def test_what_is_not_there_is_told_with_what_is(text: str, told: str, client: Ml
     with pytest.raises(TrackingError) as caught:
         find_version(client, parse(text))
     assert str(caught.value) == told
+
+
+def test_everything_is_found_that_a_server_gives_in_pages() -> None:
+    pages = {None: PagedList([1, 2], "second"), "second": PagedList([3], "third"), "third": PagedList([], None)}
+    assert every(pages.__getitem__) == [1, 2, 3]
 
 
 def test_a_registry_that_nobody_has_made_is_told_and_not_made(store: str, tmp_path, monkeypatch) -> None:

@@ -155,7 +155,7 @@ CALLS = [
     "create_run",
     "update_run",
     "log_batch",
-    "log_text",
+    "log_artifacts",
     "create_registered_model",
     "create_logged_model",
     "log_outputs",
