@@ -15,8 +15,8 @@ import pandas as pd
 import ropewalk
 from ropewalk.artifacts import disk_errors
 from ropewalk.preprocess.columns import NUMERIC, Column
-from ropewalk.registry.frames import predict_frame
-from ropewalk.training.model import TrainedModel
+from ropewalk.registry.description import ModelDescription
+from ropewalk.registry.frames import output_names
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -29,7 +29,7 @@ _CARRIED = ("preprocess", "training", "registry")
 
 
 @contextmanager
-def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_id: str) -> Iterator[Path]:
+def packaged(trained: ModelDescription, folder: Path, *, mlflow_run_id: str, model_id: str) -> Iterator[Path]:
     """Yield a temporary folder with the MLflow model of the artifact in `folder`."""
     import mlflow.pyfunc
     from mlflow.models import Model
@@ -53,7 +53,7 @@ def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_i
         yield package
 
 
-def requirements(trained: TrainedModel) -> list[str]:
+def requirements(trained: ModelDescription) -> list[str]:
     """Return the exact versions installed here of what the model needs, those of its architecture included.
 
     A local part such as "+cpu" is dropped, as no index has it.
@@ -62,7 +62,7 @@ def requirements(trained: TrainedModel) -> list[str]:
     return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
 
 
-def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
+def signature(trained: ModelDescription, example: pd.DataFrame) -> ModelSignature:
     """Return the raw columns that go in and the columns that come out.
 
     Inputs are untyped on purpose: pandas gives one and the same column as int64, float64 or object depending on
@@ -72,17 +72,13 @@ def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
     inputs = Schema([ColSpec(AnyType(), name) for name in example.columns])
-    scores = predict_frame(trained, example)
-    outputs = Schema(
-        [
-            ColSpec("string" if name == "prediction" and trained.task != "regression" else "double", name)
-            for name in scores.columns
-        ]
-    )
+    first, *probabilities = output_names(trained.classes)
+    chosen = ColSpec("string" if trained.classes else "double", first)
+    outputs = Schema([chosen, *(ColSpec("double", name) for name in probabilities)])
     return ModelSignature(inputs=inputs, outputs=outputs)
 
 
-def input_example(trained: TrainedModel) -> pd.DataFrame:
+def input_example(trained: ModelDescription) -> pd.DataFrame:
     """Return one row of typical values: the median of a number, the most frequent category."""
     typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.takes}
     return pd.DataFrame(typical).infer_objects()

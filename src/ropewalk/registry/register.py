@@ -20,11 +20,11 @@ from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
 from ropewalk.registry import aliases, lineage, versions
 from ropewalk.registry.aliases import turn_at
+from ropewalk.registry.description import ModelDescription, describe
 from ropewalk.registry.names import check_model_name
 from ropewalk.registry.package import packaged
 from ropewalk.registry.storage import store_errors
 from ropewalk.tracking import RUN_ID_TAG, TrackedRun, exclusive, pipeline_run
-from ropewalk.training.model import TrainedModel, load_model
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -119,7 +119,7 @@ class _Subject:
     """What is being registered, read and checked."""
 
     folder: Path
-    trained: TrainedModel
+    trained: ModelDescription
     model: Manifest
     evaluation: Manifest
     metrics: dict[str, float]
@@ -131,7 +131,7 @@ class _Subject:
 
 def _read(model: Path, evaluation: Path, report: Path) -> _Subject:
     judged = read_artifact(evaluation, EVALUATION)
-    trained = load_model(model)
+    trained = describe(model)
     digest = trained.manifest.digest
     if not any(source["kind"] == MODEL and source["digest"] == digest for source in judged.made_from):
         raise ArtifactError(
@@ -161,7 +161,7 @@ def _json(path: Path) -> Any:
 
 def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
     run.log(
-        params=lineage.parameters(subject.model, _json(subject.folder / "model.json")),
+        params=lineage.parameters(subject.model, subject.trained.settings),
         metrics=lineage.test_metrics(subject.metrics, subject.baselines),
         steps=lineage.training_steps(subject.trained.history),
         tags=tags,
