@@ -177,11 +177,11 @@ def _trials(client: MlflowClient, run: Run) -> dict[str, Any]:
 
 def _pipeline(tags: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = _under(tags, _PIPELINE)
-    if not found:
-        return {"kept_by": f"Kubeflow Pipelines, run {tags[RUN_ID_TAG]}"} if RUN_ID_TAG in tags else {}
     if "parameters" in found:
         found["parameters"] = _parsed(found["parameters"])
-    return found | {"images": found.get("images", "").split(", ")}
+    if "images" in found:
+        found["images"] = found["images"].split(", ")
+    return found
 
 
 def _parsed(text: str) -> Any:
@@ -241,20 +241,16 @@ def _lines(content: Any, indent: str = "") -> Iterator[str]:
         last = place == len(entries) - 1
         stem, below = ("└─ ", "   ") if last else ("├─ ", "│  ")
         if isinstance(value, Mapping) or (isinstance(value, list) and value and isinstance(value[0], Mapping)):
-            yield f"{indent}{stem}{_title(name)}"
+            yield f"{indent}{stem}{name}"
             yield from _lines(value, indent + below)
         else:
-            yield f"{indent}{stem}{_title(name)}: {_value(value)}"
+            yield f"{indent}{stem}{name}: {_value(value)}"
 
 
 def _numbered(entries: list[Any]) -> Iterator[tuple[str, Any]]:
     for entry in entries:
         rest = {name: value for name, value in entry.items() if name not in ("name", "version")}
         yield f"{entry.get('name', '')} version {entry.get('version', '')}", rest
-
-
-def _title(name: str) -> str:
-    return str(name).replace("_", " ")
 
 
 def _value(value: Any) -> str:

@@ -16,12 +16,13 @@ _IMAGE = re.compile(r"^\s+image: ['\"]?([^\s'\"]+)", re.MULTILINE)
 def pipeline_facts() -> dict[str, str]:
     """Return name, SHA-256 of the compiled YAML, images and parameters of the pipeline; empty where nothing tells.
 
-    A run on this machine keeps all of them in $ROPEWALK_RUN_DIR. In a cluster a pod does not see its pipeline's YAML:
-    Kubeflow Pipelines keeps it under the id of the run.
+    A run on this machine keeps all of them in $ROPEWALK_RUN_DIR. In a cluster a pod does not see its pipeline's YAML,
+    so that only who keeps it is told.
     """
     folder = Path(os.environ.get("ROPEWALK_RUN_DIR") or os.devnull)
     if not (folder / "pipeline.yaml").is_file():
-        return {}
+        in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+        return {"pipeline.kept_by": "Kubeflow Pipelines, under the id of the run"} if in_cluster else {}
     text = (folder / "pipeline.yaml").read_bytes()
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     return {

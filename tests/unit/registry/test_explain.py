@@ -76,6 +76,7 @@ def test_a_tree_tells_the_same_in_words(houses: str) -> None:
     assert lines[0] == "houses version 1"
     assert "├─ decision" in lines
     assert "│  ├─ verdict: promote" in lines
+    assert "│     ├─ roc_auc: 0.91" in lines
     assert "└─ data" in lines
     assert f"   ├─ commit: {'c' * 40}" in lines
 
@@ -90,9 +91,10 @@ def test_a_run_in_a_cluster_names_who_keeps_its_pipeline(
     store: str, make_model: Callable[..., Path], make_evaluation: Callable[..., Path], report: Path, monkeypatch
 ) -> None:
     monkeypatch.delenv("ROPEWALK_RUN_DIR", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     model = make_model()
     register(model, make_evaluation(model), report, name="houses", run_id="r1")
-    assert explain_model("houses")["pipeline"] == {"kept_by": "Kubeflow Pipelines, run r1"}
+    assert explain_model("houses")["pipeline"] == {"kept_by": "Kubeflow Pipelines, under the id of the run"}
 
 
 @pytest.mark.parametrize("wanted", ["d" * 32, "d" * 8, "c" * 40, "c" * 7])
