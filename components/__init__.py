@@ -2,6 +2,7 @@
 
 from ropewalk.components.check.component import check_config
 from ropewalk.components.evaluate.component import evaluate_model
+from ropewalk.components.fetch.component import fetch_champion
 from ropewalk.components.launch.component import launch_training
 from ropewalk.components.preprocess.component import preprocess_table
 from ropewalk.components.pull.component import pull_data
@@ -17,6 +18,7 @@ from ropewalk.components.version.component import version_results
 __all__ = [
     "check_config",
     "evaluate_model",
+    "fetch_champion",
     "launch_training",
     "preprocess_table",
     "pull_data",

@@ -138,14 +138,13 @@ def _raw(path: Path) -> Manifest:
 def make_evaluation(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes an evaluation artifact of a model and returns its path."""
 
-    def make(model: Path, *, verdict: str = "promote") -> Path:
+    def make(model: Path, *, verdict: str = "promote", **decided: object) -> Path:
         path = tmp_path / f"{model.name}-evaluation"
+        decision = {"verdict": verdict, "reason": "It beats the baselines.", "rules": [], **decided}
         with write_artifact(path, EVALUATION, [read_artifact(model, MODEL)]) as draft:
             write_json(draft.folder / "metrics.json", {"roc_auc": 0.91, "f1[yes]": 0.8})
             write_json(draft.folder / "baselines.json", {"majority": {"roc_auc": 0.5}})
-            write_json(
-                draft.folder / "decision.json", {"verdict": verdict, "reason": "It beats the baselines.", "rules": []}
-            )
+            write_json(draft.folder / "decision.json", decision)
             write_json(draft.folder / "curves.json", {})
             draft.facts.update(roc_auc=0.91, verdict=verdict)
         return path

@@ -27,8 +27,9 @@ SHARED = {
     "remote_artifacts",
     "report",
     "tracking",
+    "turns",
 }
-TOP = {"cli", "components", "data_commands", "launch", "pipelines"}
+TOP = {"cli", "components", "data_commands", "launch", "model_commands", "pipelines"}
 
 USES_FORMAT_OF = {
     "validation": {"data"},

@@ -24,6 +24,7 @@ PREPROCESSOR = "preprocessor"
 MODEL = "model"
 EVALUATION = "evaluation"
 TRIALS = "trials"
+CHAMPION = "champion"
 
 _SYNCS_AT_ONCE = 16
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

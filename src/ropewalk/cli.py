@@ -10,6 +10,7 @@ import click
 from ropewalk import __version__
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
+from ropewalk.model_commands import explain, models
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request
@@ -48,12 +49,16 @@ def cli() -> None:
       ropewalk runs                                         what was run, and how it went
       ropewalk open                                         the report of the latest run, in a browser
       ropewalk data ls REPOSITORY PATH                      the versions of a data set
+      ropewalk models ls                                    the registered models, and which versions are in use
+      ropewalk explain MODEL                                where a model came from
 
     Runs are kept in .ropewalk in the current folder, or where ROPEWALK_HOME says.
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
 
 
 cli.add_command(data)
+cli.add_command(models)
+cli.add_command(explain)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ropewalk.errors import ConfigError, RopewalkError, ServiceError, StorageError, TrackingError
 from ropewalk.home import embedded_tracking_uri
+from ropewalk.turns import Board, turn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +36,7 @@ _SETTINGS = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
@@ -131,7 +132,7 @@ def pipeline_run(uri: str, *, run_id: str, run_name: str = "") -> Iterator[Track
     """
     client = connect(uri)
     with tracking_errors(uri):
-        with _environment(_FIRST_CONTACT), exclusive(uri):
+        with first_contact(), exclusive(uri):
             adopted = os.environ.get("MLFLOW_RUN_ID", "")
             run = client.get_run(adopted) if adopted else _find_or_create(client, uri, run_id, run_name)
         client.update_run(run.info.run_id, status="RUNNING")
@@ -157,8 +158,20 @@ def connect(uri: str) -> MlflowClient:
 
 
 @contextmanager
+def first_contact() -> Iterator[None]:
+    """Have a server that is down or does not answer reported in less than 30 s, before work was done for it."""
+    with _environment(_FIRST_CONTACT):
+        yield
+
+
+def store_exists(uri: str) -> bool:
+    """Return whether there is anything to read at `uri`: False for a sqlite store that nobody has made yet."""
+    return not uri.startswith("sqlite:") or _database(uri).exists()
+
+
+@contextmanager
 def exclusive(uri: str) -> Iterator[None]:
-    """Hold the store's lock when it is a sqlite file; a server has no lock, its users must settle twins themselves.
+    """Hold the store's lock when it is a sqlite file; a server has none: see `turns`.
 
     Raises:
         ServiceError: Another process has held the lock for five minutes.
@@ -242,11 +255,33 @@ def _find_or_create(client: MlflowClient, uri: str, run_id: str, run_name: str) 
     found = _runs(client, experiment_id, run_id)
     if found:
         return found[0]
+    with _turn_at(client, uri, experiment_id):
+        found = _runs(client, experiment_id, run_id)
+        return found[0] if found else _create_run(client, experiment_id, run_id, run_name)
+
+
+def _create_run(client: MlflowClient, experiment_id: str, run_id: str, run_name: str) -> Run:
     mine = client.create_run(experiment_id, tags={RUN_ID_TAG: run_id}, run_name=run_name or run_id)
+    # A request that was sent again because its answer was lost has made two.
     first = (_runs(client, experiment_id, run_id) or [mine])[0]
     if first.info.run_id != mine.info.run_id:
         client.delete_run(mine.info.run_id)
     return first
+
+
+@contextmanager
+def _turn_at(client: MlflowClient, uri: str, experiment_id: str) -> Iterator[None]:
+    if uri.startswith("sqlite:"):
+        yield
+        return
+    board = Board(
+        title=f"the experiment {experiment_id}",
+        read=lambda: client.get_experiment(experiment_id).tags,
+        write=lambda tag, value: client.set_experiment_tag(experiment_id, tag, value),
+        erase=lambda tag: client.delete_experiment_tag(experiment_id, tag),
+    )
+    with turn(board):
+        yield
 
 
 def _runs(client: MlflowClient, experiment_id: str, run_id: str) -> list[Run]:

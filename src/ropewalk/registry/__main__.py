@@ -1,6 +1,11 @@
 """Command line: python -m ropewalk.registry --help."""
 
-from ropewalk.commandline import run_command
+from ropewalk.commandline import run_commands
+from ropewalk.registry.champion import fetch
 from ropewalk.registry.register import register
 
-run_command(register, name="registry")
+run_commands(
+    {"register": register, "fetch-champion": fetch},
+    name="registry",
+    description="Register a model in MLflow, once per run, or fetch the one that is in use.",
+)

@@ -23,11 +23,16 @@ def predict_frame(model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
         DataError: A column is missing, or holds values that cannot be read as in training.
     """
     scores = model.predict(to_table(rows, model.preprocessor.takes))
+    names = output_names(model.classes)
     if model.task == "regression":
-        return pd.DataFrame({"prediction": scores}, index=rows.index)
+        return pd.DataFrame({names[0]: scores}, index=rows.index)
     chosen = np.asarray(model.classes, dtype=object)[scores.argmax(axis=1)]
-    probabilities = {f"probability_{name}": scores[:, place] for place, name in enumerate(model.classes)}
-    return pd.DataFrame({"prediction": chosen, **probabilities}, index=rows.index)
+    return pd.DataFrame(dict(zip(names, [chosen, *scores.T], strict=True)), index=rows.index)
+
+
+def output_names(classes: Sequence[str]) -> list[str]:
+    """Return the columns that `predict_frame` gives; without classes, as in regression, it is one."""
+    return ["prediction", *(f"probability_{name}" for name in classes)]
 
 
 def to_table(rows: pd.DataFrame, columns: Sequence[Column]) -> pa.Table:

@@ -8,12 +8,16 @@ from typing import Any
 
 from ropewalk import __version__
 from ropewalk.artifacts import RAW_DATA, Manifest
+from ropewalk.registry.origin import pipeline_facts, without_credentials
 from ropewalk.tracking import RUN_ID_TAG
 
 DIGEST_TAG = "ropewalk.model_digest"
+TEST_DIGEST_TAG = "ropewalk.test_digest"
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. /:]")
 _SYSTEM = "system/"
+_LONGEST_TAG = 5000
+"""Characters that MLflow keeps of a logged model's tag."""
 _DATA_FACTS = ("source", "repository", "commit", "path", "revision", "hash")
 
 
@@ -63,12 +67,17 @@ def tags(
         "ropewalk.verdict_reason": decision["reason"],
         "ropewalk.task": model.facts.get("task", ""),
         "ropewalk.target": model.facts.get("target", ""),
+        TEST_DIGEST_TAG: decision.get("test_digest") or _test_digest(evaluation),
+        "ropewalk.rules": _rules(decision),
+        "ropewalk.compared_with": (decision.get("champion") or {}).get("version", ""),
+        **pipeline_facts(),
     }
     for source in sources(model):
         named[f"{_tag_prefix(source)}.digest"] = source["digest"]
     data = raw_data(model)
     named.update({f"data.{name}": data.get(name, "") for name in _DATA_FACTS})
-    return {name: str(value) for name, value in named.items() if value not in ("", None)}
+    told = {name: without_credentials(str(value)) for name, value in named.items() if value not in ("", None)}
+    return {name: value[:_LONGEST_TAG] for name, value in told.items()}
 
 
 def sources(model: Manifest) -> list[dict[str, Any]]:
@@ -99,7 +108,7 @@ def description(model: Manifest, metrics: Mapping[str, float], decision: Mapping
         "",
         f"- predicts `{model.facts.get('target', '')}` ({model.facts.get('task', '')})",
         f"- run: {run_name}",
-        *(f"- data {fact}: `{data[fact]}`" for fact in _DATA_FACTS if data.get(fact)),
+        *(f"- data {fact}: `{without_credentials(str(data[fact]))}`" for fact in _DATA_FACTS if data.get(fact)),
         f"- model digest: `{model.digest}`",
         f"- made by Ropewalk {__version__}",
     ]
@@ -115,6 +124,17 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             named[f"{prefix}{name}"] = value
     return named
+
+
+def _test_digest(evaluation: Manifest) -> str:
+    """Return the digest of the rows that the model was tested on."""
+    tested = (source for source in evaluation.made_from if source["facts"].get("split") == "test")
+    return next((str(source["digest"]) for source in tested), "")
+
+
+def _rules(decision: Mapping[str, Any]) -> str:
+    rules = decision.get("rules", [])
+    return f"{sum(bool(rule['passed']) for rule in rules)} of {len(rules)} passed" if rules else ""
 
 
 def _tag_prefix(source: Mapping[str, Any]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
@@ -16,9 +15,9 @@ import pandas as pd
 import ropewalk
 from ropewalk.artifacts import disk_errors
 from ropewalk.preprocess.columns import NUMERIC, Column
-from ropewalk.registry.frames import predict_frame
+from ropewalk.registry.description import ModelDescription
+from ropewalk.registry.frames import output_names
 from ropewalk.registry.own_code import carry_own_code
-from ropewalk.training.model import DESCRIPTION, TrainedModel
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -31,32 +30,35 @@ _CARRIED = ("preprocess", "training", "registry")
 
 
 @contextmanager
-def packaged(trained: TrainedModel, folder: Path, *, mlflow_run_id: str, model_id: str) -> Iterator[Path]:
+def packaged(trained: ModelDescription, folder: Path, *, mlflow_run_id: str, model_id: str) -> Iterator[Path]:
     """Yield a temporary folder with the MLflow model of the artifact in `folder`."""
     import mlflow.pyfunc
     from mlflow.models import Model
 
     with tempfile.TemporaryDirectory(prefix="ropewalk-") as temporary, disk_errors(Path(temporary)):
         code = Path(temporary, "code")
-        _copy_library(code / "ropewalk")
-        own = carry_own_code(_own_references(trained, folder), code)
+        code.mkdir()
+        own = carry_own_code(_own_references(trained), code)
         package = Path(temporary, "package")
+        stand_in = Path(temporary, "model")
+        stand_in.mkdir()
         example = input_example(trained)
         mlflow.pyfunc.save_model(
             path=package,
             python_model=_SERVED_MODEL,
-            artifacts={"model": str(folder)},
-            code_paths=sorted(map(str, code.iterdir())),
+            artifacts={"model": str(stand_in), "code": str(_library_code(Path(temporary)))},
+            code_paths=sorted(map(str, code.iterdir())) or None,
             pip_requirements=requirements(trained, own),
             signature=signature(trained, example),
             input_example=example,
             mlflow_model=Model(artifact_path="model", run_id=mlflow_run_id, model_id=model_id, model_uuid=model_id),
             metadata={"ropewalk": ropewalk.__version__, "task": trained.task, "target": trained.target},
         )
+        _link(folder, package / "artifacts" / "model")
         yield package
 
 
-def requirements(trained: TrainedModel, own: Sequence[str] = ()) -> list[str]:
+def requirements(trained: ModelDescription, own: Sequence[str] = ()) -> list[str]:
     """Return the exact versions installed here of what the model needs: for its architecture, and of `own` code.
 
     A local part such as "+cpu" is dropped, as no index has it.
@@ -65,7 +67,7 @@ def requirements(trained: TrainedModel, own: Sequence[str] = ()) -> list[str]:
     return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
 
 
-def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
+def signature(trained: ModelDescription, example: pd.DataFrame) -> ModelSignature:
     """Return the raw columns that go in and the columns that come out.
 
     Inputs are untyped on purpose: pandas gives one and the same column as int64, float64 or object depending on
@@ -75,17 +77,13 @@ def signature(trained: TrainedModel, example: pd.DataFrame) -> ModelSignature:
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
     inputs = Schema([ColSpec(AnyType(), name) for name in example.columns])
-    scores = predict_frame(trained, example)
-    outputs = Schema(
-        [
-            ColSpec("string" if name == "prediction" and trained.task != "regression" else "double", name)
-            for name in scores.columns
-        ]
-    )
+    first, *probabilities = output_names(trained.classes)
+    chosen = ColSpec("string" if trained.classes else "double", first)
+    outputs = Schema([chosen, *(ColSpec("double", name) for name in probabilities)])
     return ModelSignature(inputs=inputs, outputs=outputs)
 
 
-def input_example(trained: TrainedModel) -> pd.DataFrame:
+def input_example(trained: ModelDescription) -> pd.DataFrame:
     """Return one row of typical values: the median of a number, the most frequent category."""
     typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.takes}
     return pd.DataFrame(typical).infer_objects()
@@ -97,16 +95,27 @@ def _typical(column: Column) -> Any:
     return column.numbers[0].center if column.role == NUMERIC and column.numbers else None
 
 
-def _own_references(trained: TrainedModel, folder: Path) -> list[str]:
+def _own_references(trained: ModelDescription) -> list[str]:
     """Return what the model calls of the user's code, each as "module:function"."""
-    architecture = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["architecture"]
-    return [name for name in (architecture, trained.preprocessor.function) if ":" in name]
+    return [name for name in (trained.settings["architecture"], trained.preprocessor.function) if ":" in name]
 
 
-def _copy_library(code: Path) -> None:
-    library = Path(ropewalk.__file__).parent
-    code.mkdir(parents=True)
-    for module in library.glob("*.py"):
-        shutil.copy2(module, code)
-    for package in _CARRIED:
-        shutil.copytree(library / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+def _link(folder: Path, place: Path) -> None:
+    """Have `place` show the files of `folder`: the upload reads them where they are, so that none is copied twice."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            (place / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+            (place / file.relative_to(folder)).symlink_to(file.absolute())
+
+
+def _library_code(folder: Path) -> Path:
+    """Write what loading the model needs of the library as one archive, as a hundred small uploads take seconds."""
+    library, archive = Path(ropewalk.__file__).parent, folder / "code.zip"
+    modules = [*library.glob("*.py"), *(module for name in _CARRIED for module in (library / name).rglob("*.py"))]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
+        for module in sorted(modules):
+            # Of one date, so that the same library gives the same bytes.
+            entry = zipfile.ZipInfo(f"ropewalk/{module.relative_to(library).as_posix()}")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            code.writestr(entry, module.read_bytes())
+    return archive

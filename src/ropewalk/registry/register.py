@@ -6,25 +6,30 @@ MLflow is imported by `tracking.connect`, after its settings; so no module here 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ropewalk import tracking
 from ropewalk.artifacts import EVALUATION, MODEL, Manifest, disk_errors, read_artifact
-from ropewalk.errors import ArtifactError, ConfigError
+from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
 from ropewalk.home import ropewalk_home
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
-from ropewalk.registry import lineage, versions
+from ropewalk.registry import aliases, lineage, versions
+from ropewalk.registry.aliases import turn_at
+from ropewalk.registry.description import ModelDescription, describe
 from ropewalk.registry.names import check_model_name
 from ropewalk.registry.package import packaged
+from ropewalk.registry.storage import store_errors
 from ropewalk.registry.trials import Trials, log_trials, read_trials
 from ropewalk.tracking import RUN_ID_TAG, TrackedRun, exclusive, pipeline_run
-from ropewalk.training.model import TrainedModel, load_model
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class Registered:
     """Its version, a whole number."""
     alias: str
     """"champion", "challenger", or "" when a later version is the challenger."""
+    note: str
+    """Why it is not the champion although it was found good enough; else empty."""
     model_uri: str
     """What to load: models:/<name>/<version>."""
     mlflow_run_id: str
@@ -81,35 +88,32 @@ def register(
     searched = read_trials(Path(trials), subject.model) if trials else None
     run_id = run_id or f"model-{subject.model.digest[:16]}"
     run_name = run_name or run_id
+    promoted, champion = subject.decision["verdict"] == "promote", _compared_with(subject.decision)
     say(f"Recording the run {run_name!r} in MLflow at {uri}.")
     with disk_errors(ropewalk_home()), pipeline_run(uri, run_id=run_id, run_name=run_name) as run:
         tags = lineage.tags(subject.model, subject.evaluation, subject.decision, run_id=run_id, run_name=run_name)
+        # With sqlite all of it is one turn; with a server only what is short, so that no upload waits for another.
         with exclusive(uri):
-            version = versions.find_version(run.client, name, run_id=run_id, digest=subject.model.digest)
+            known = versions.find_version(run.client, name, run_id=run_id, digest=subject.model.digest)
             _log(run, subject, tags)
             if searched:
                 _log_search(run, searched, run_id=run_id)
-            if version is None:
-                versions.create_registered_model(run.client, name)
-                about = lineage.description(subject.model, subject.metrics, subject.decision, run_name=run_name)
-                version = versions.create_version(
-                    run.client,
-                    name,
-                    model=_logged_model(run, subject, name=name, tags=tags),
-                    mlflow_run_id=run.id,
-                    run_id=run_id,
-                    tags=tags,
-                    description=about,
-                )
-            number = str(version.version)
-            alias = versions.set_aliases(run.client, name, number, promote=subject.decision["verdict"] == "promote")
-    say(f"Registered version {number} of {name!r}{f' as {alias}' if alias else ''}.")
+            uploaded = None if known else _upload(run, subject, name=name, tags=tags)
+            with turn_at(run.client, uri, name):
+                version = _version(run, subject, uploaded, name=name, tags=tags)
+                number = str(version.version)
+                standing = aliases.settle(run.client, name, number, promote=promoted, expected=champion)
+            _remove_drafts(run, version, tags)
+    say(f"Registered version {number} of {name!r}{f' as {standing.alias}' if standing.alias else ''}.")
+    if standing.note:
+        say(f"It is not the champion: {standing.note}")
     if uri.startswith("sqlite:"):
         say(f"To look at it: mlflow ui --backend-store-uri {uri}")
     return Registered(
         name=name,
         version=number,
-        alias=alias,
+        alias=standing.alias,
+        note=standing.note,
         model_uri=f"models:/{name}/{number}",
         mlflow_run_id=run.id,
         tracking_uri=uri,
@@ -121,7 +125,7 @@ class _Subject:
     """What is being registered, read and checked."""
 
     folder: Path
-    trained: TrainedModel
+    trained: ModelDescription
     model: Manifest
     evaluation: Manifest
     metrics: dict[str, float]
@@ -133,7 +137,7 @@ class _Subject:
 
 def _read(model: Path, evaluation: Path, report: Path) -> _Subject:
     judged = read_artifact(evaluation, EVALUATION)
-    trained = load_model(model)
+    trained = describe(model)
     digest = trained.manifest.digest
     if not any(source["kind"] == MODEL and source["digest"] == digest for source in judged.made_from):
         raise ArtifactError(
@@ -163,13 +167,16 @@ def _json(path: Path) -> Any:
 
 def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
     run.log(
-        params=lineage.parameters(subject.model, _json(subject.folder / "model.json")),
+        params=lineage.parameters(subject.model, subject.trained.settings),
         metrics=lineage.test_metrics(subject.metrics, subject.baselines),
         steps=lineage.training_steps(subject.trained.history),
         tags=tags,
     )
-    for page, text in subject.pages.items():
-        run.client.log_text(run.id, text, page)
+    # Together: each call by itself looks the run up again.
+    with tempfile.TemporaryDirectory(prefix="ropewalk-") as folder, store_errors(run.uri, "the reports"):
+        for page, text in subject.pages.items():
+            Path(folder, page).write_text(text, encoding="utf-8")
+        run.client.log_artifacts(run.id, folder)
 
 
 def _log_search(run: TrackedRun, searched: Trials, *, run_id: str) -> None:
@@ -179,18 +186,74 @@ def _log_search(run: TrackedRun, searched: Trials, *, run_id: str) -> None:
     run.client.log_dict(run.id, runs, "trial_runs.json")
 
 
-def _logged_model(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, str]) -> LoggedModel:
-    """Return the run's logged model, whole; what a killed attempt left of one is removed."""
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+def _compared_with(decision: Mapping[str, Any]) -> str:
+    """Return the version of the champion that the decision was made against; empty: there was none."""
+    return str((decision.get("champion") or {}).get("version", ""))
 
-    wanted = f"source_run_id = '{run.id}' AND tags.`{RUN_ID_TAG}` = '{tags[RUN_ID_TAG]}' AND name = '{name}'"
-    for earlier in run.client.search_logged_models([run.experiment_id], wanted):
-        if earlier.status == LoggedModelStatus.READY:
-            return earlier
-        run.client.delete_logged_model(earlier.model_id)
-    created = run.client.create_logged_model(run.experiment_id, name=name, source_run_id=run.id, tags=tags)
-    run.client.log_outputs(run.id, [LoggedModelOutput(created.model_id, step=0)])
+
+def _upload(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, str]) -> LoggedModel | None:
+    """Return the run's logged model, whole; None when another attempt at the same run was faster.
+
+    What a killed attempt left of one stays until there is a version: it may as well be what another one is writing.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.exceptions import MlflowException
+
+    ready = [one for one in _logged_models(run, tags, name) if one.status == LoggedModelStatus.READY]
+    if ready:
+        return ready[0]
+    versions.create_registered_model(run.client, name)
+    created = run.client.create_logged_model(
+        run.experiment_id, name=_logged_name(name), source_run_id=run.id, tags=tags
+    )
     say("Uploading the model.")
-    with packaged(subject.trained, subject.folder, mlflow_run_id=run.id, model_id=created.model_id) as package:
-        run.client.log_model_artifacts(created.model_id, str(package))
-    return run.client.finalize_logged_model(created.model_id, LoggedModelStatus.READY)
+    try:
+        run.client.log_outputs(run.id, [LoggedModelOutput(created.model_id, step=0)])
+        package = packaged(subject.trained, subject.folder, mlflow_run_id=run.id, model_id=created.model_id)
+        with package as folder, store_errors(run.uri, "the model"):
+            run.client.log_model_artifacts(created.model_id, str(folder))
+        return run.client.finalize_logged_model(created.model_id, LoggedModelStatus.READY)
+    except (MlflowException, ServiceError):
+        # The one that was faster has removed this one's logged model.
+        if versions.find_version(run.client, name, run_id=tags[RUN_ID_TAG], digest=subject.model.digest) is None:
+            raise
+        return None
+
+
+def _version(
+    run: TrackedRun, subject: _Subject, uploaded: LoggedModel | None, *, name: str, tags: dict[str, str]
+) -> ModelVersion:
+    found = versions.find_version(run.client, name, run_id=tags[RUN_ID_TAG], digest=subject.model.digest)
+    if found:
+        return found
+    if uploaded is None:
+        raise TrackingError(f"The version of {name!r} that this run had registered has just been deleted. Run again.")
+    about = lineage.description(subject.model, subject.metrics, subject.decision, run_name=tags["ropewalk.run_name"])
+    return versions.create_version(
+        run.client,
+        name,
+        model=uploaded,
+        mlflow_run_id=run.id,
+        run_id=tags[RUN_ID_TAG],
+        tags=tags,
+        description=about,
+    )
+
+
+def _remove_drafts(run: TrackedRun, version: ModelVersion, tags: dict[str, str]) -> None:
+    """Remove what other attempts at the same run uploaded, or began to."""
+    for other in _logged_models(run, tags, version.name):
+        if other.artifact_location != version.source:
+            run.client.delete_logged_model(other.model_id)
+
+
+def _logged_models(run: TrackedRun, tags: dict[str, str], name: str) -> list[LoggedModel]:
+    wanted = (
+        f"source_run_id = '{run.id}' AND tags.`{RUN_ID_TAG}` = '{tags[RUN_ID_TAG]}' AND name = '{_logged_name(name)}'"
+    )
+    return list(run.client.search_logged_models([run.experiment_id], wanted))
+
+
+def _logged_name(name: str) -> str:
+    """Return the name of a logged model, which may hold no dot, unlike that of a registered one."""
+    return name.replace(".", "-")

@@ -1,5 +1,6 @@
 """Script that MLflow runs to load a registered model: the code is logged as it stands here, so nothing is pickled."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ class ServedModel(PythonModel):
     """Predicts from raw columns by the model artifact that was logged beside this script."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the model artifact after checking every byte of it."""
+        """Load the model artifact after checking every byte of it, by the library code that was logged beside it."""
+        sys.path.insert(0, context.artifacts["code"])
         from ropewalk.training.model import load_model
 
         self._model = load_model(Path(context.artifacts["model"]))

@@ -1,4 +1,4 @@
-"""Versions: one version of a registered model per pipeline run, and the aliases that point to versions."""
+"""Versions: one version of a registered model per pipeline run, whoever else tries."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
-
-CHALLENGER = "challenger"
-CHAMPION = "champion"
 
 
 def find_version(client: MlflowClient, name: str, *, run_id: str, digest: str) -> ModelVersion | None:
@@ -47,9 +44,10 @@ def create_version(
     tags: Mapping[str, str],
     description: str,
 ) -> ModelVersion:
-    """Return the one version of `name` of the run `run_id`, created unless another process was faster.
+    """Return the one version of `name` of the run `run_id`, created unless another attempt was faster.
 
-    Version numbers are given out by the server in order, so twins from a race agree on which of them stays: the lowest.
+    A request that is sent again because its answer was lost makes a twin. Version numbers are given out by the server
+    in order, so twins agree on which of them stays: the lowest.
     """
     # The source is not written as models:/<id>: MLflow looks that up in the process's global store, not in this one.
     created = client.create_model_version(
@@ -63,8 +61,6 @@ def create_version(
     first = (_versions(client, name, run_id) or [created])[0]
     if first.version != created.version:
         client.delete_model_version(name, str(created.version))
-        if first.source != model.artifact_location:
-            client.delete_logged_model(model.model_id)
     return first
 
 
@@ -79,24 +75,6 @@ def create_registered_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def set_aliases(client: MlflowClient, name: str, version: str, *, promote: bool) -> str:
-    """Point `challenger` to `version` unless a later one has it, and `champion` when promoted and nothing has it yet.
-
-    Replacing a champion is a decision for people or for a pipeline of its own.
-
-    Returns:
-        The highest alias that the version has now: "champion", "challenger" or "".
-    """
-    aliases = client.get_registered_model(name).aliases
-    if int(aliases.get(CHALLENGER, 0)) < int(version):
-        client.set_registered_model_alias(name, CHALLENGER, version)
-        aliases[CHALLENGER] = version
-    if promote and CHAMPION not in aliases:
-        client.set_registered_model_alias(name, CHAMPION, version)
-        aliases[CHAMPION] = version
-    return next((alias for alias in (CHAMPION, CHALLENGER) if int(aliases.get(alias, 0)) == int(version)), "")
-
-
 def _versions(client: MlflowClient, name: str, run_id: str) -> list[ModelVersion]:
     found = client.search_model_versions(f"name = '{name}' and tags.`{RUN_ID_TAG}` = '{run_id}'")
     return sorted(found, key=lambda version: int(version.version))
@@ -107,6 +85,7 @@ Trained, evaluated and registered by Ropewalk. Every version tells its data, its
 
 - `models:/{name}@champion`: the version in use
 - `models:/{name}@challenger`: the newest version
+- `models:/{name}@previous-champion`: the version that was in use before
 
 ```python
 import mlflow

@@ -45,3 +45,33 @@ def test_the_history_of_the_machine_keeps_the_names_of_mlflows_system_metrics() 
     assert lineage.training_steps(history) == {
         2: {"training.train_loss": 0.5, "system/cpu_utilization_percentage": 90.0}
     }
+
+
+def test_tags_name_the_test_rows_the_rules_and_the_champion_that_it_was_compared_with(
+    make_model: Callable[..., Path], make_evaluation: Callable[..., Path]
+) -> None:
+    path = make_model()
+    decision = {
+        "verdict": "hold",
+        "reason": "too weak",
+        "rules": [{"passed": True}, {"passed": False}],
+        "champion": {"version": "3", "digest": "e", "problem": ""},
+        "test_digest": "f" * 64,
+    }
+    model, evaluation = read_artifact(path, MODEL), read_artifact(make_evaluation(path), EVALUATION)
+    tags = lineage.tags(model, evaluation, decision, run_id="r1", run_name="first")
+    assert (tags["ropewalk.rules"], tags["ropewalk.compared_with"]) == ("1 of 2 passed", "3")
+    assert tags["ropewalk.test_digest"] == "f" * 64
+
+
+def test_credentials_in_the_source_of_the_data_reach_neither_tags_nor_description(
+    make_model: Callable[..., Path], make_evaluation: Callable[..., Path]
+) -> None:
+    path = make_model()
+    model, evaluation = read_artifact(path, MODEL), read_artifact(make_evaluation(path), EVALUATION)
+    model.made_from[0]["facts"]["source"] = "https://me:s3cret@example.org/houses.git"
+    decision = {"verdict": "hold", "reason": "too weak"}
+    tags = lineage.tags(model, evaluation, decision, run_id="r1", run_name="first")
+    text = lineage.description(model, {}, decision, run_name="first")
+    assert tags["data.source"] == "https://***@example.org/houses.git"
+    assert "s3cret" not in f"{tags} {text}"

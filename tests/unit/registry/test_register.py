@@ -1,6 +1,8 @@
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,23 +15,16 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
+from ropewalk.errors import ArtifactError, ConfigError, ServiceError, StorageError, TrackingError
 from ropewalk.evaluation.catalog import headline
 from ropewalk.evaluation.config import EvaluationConfig
 from ropewalk.evaluation.evaluate import evaluate
 from ropewalk.preprocess.splits import read_split
+from ropewalk.registry.catalog import roll_back
 from ropewalk.registry.frames import predict_frame
 from ropewalk.registry.register import Registered, register
 from ropewalk.tracking import connect
 from ropewalk.training.model import load_model
-
-
-@pytest.fixture
-def subject(
-    make_model: Callable[..., Path], make_evaluation: Callable[..., Path], report: Path
-) -> tuple[Path, Path, Path]:
-    model = make_model()
-    return model, make_evaluation(model), report
 
 
 def versions(store: str) -> list[str]:
@@ -47,6 +42,7 @@ def test_a_model_is_registered_with_metrics_lineage_and_reports(store: str, subj
         name="houses",
         version="1",
         alias="champion",
+        note="",
         model_uri="models:/houses/1",
         mlflow_run_id=done.mlflow_run_id,
         tracking_uri=store,
@@ -93,7 +89,7 @@ def test_without_a_run_id_the_same_model_is_registered_once(
     assert register(other, make_evaluation(other), subject[2]).version == "2"
 
 
-def test_the_first_promoted_version_is_the_champion_and_stays_it(
+def test_the_first_promoted_version_is_the_champion_and_one_that_was_not_compared_with_it_changes_nothing(
     store: str,
     subject: tuple[Path, Path, Path],
     make_model: Callable[..., Path],
@@ -111,11 +107,55 @@ def test_the_first_promoted_version_is_the_champion_and_stays_it(
     assert aliases(store) == {"champion": "2", "challenger": "3"}
 
 
+def test_a_version_that_beat_the_champion_replaces_it_once_whatever_comes_later(
+    store: str,
+    subject: tuple[Path, Path, Path],
+    make_model: Callable[..., Path],
+    make_evaluation: Callable[..., Path],
+) -> None:
+    register(*subject, name="houses", run_id="r1")
+    better, late = make_model("better", seed=1), make_model("late", seed=2)
+    champion = {"version": "1", "digest": "d", "problem": ""}
+    judged = make_evaluation(better, champion=champion)
+    done = register(better, judged, subject[2], name="houses", run_id="r2")
+    assert (done.alias, done.note) == ("champion", "")
+    assert aliases(store) == {"challenger": "2", "champion": "2", "previous-champion": "1"}
+    found = register(late, make_evaluation(late, champion=champion), subject[2], name="houses", run_id="r3")
+    assert found.alias == "challenger"
+    assert found.note.startswith("The champion is version 2 now, but version 3 was compared with version 1.")
+    roll_back("houses")
+    assert register(better, judged, subject[2], name="houses", run_id="r2").alias == ""
+    assert aliases(store) == {"challenger": "3", "champion": "1"}
+
+
+def test_a_full_disk_fails_the_run_and_the_next_attempt_makes_it_good(
+    store: str, subject: tuple[Path, Path, Path]
+) -> None:
+    subject[2].write_text("x" * 4_000_000, encoding="utf-8")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
+    try:
+        with pytest.raises(StorageError, match="Free some space"):
+            register(*subject, name="houses", run_id="r1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    client = connect(store)
+    (run,) = client.search_runs([client.get_experiment_by_name("ropewalk").experiment_id])
+    assert run.info.status == "FAILED"
+    assert register(*subject, name="houses", run_id="r1").version == "1"
+
+
+def test_a_name_with_dots_and_spaces_is_registered(store: str, subject: tuple[Path, Path, Path]) -> None:
+    assert register(*subject, name="Häuser v2.1 - für_alle", run_id="r1").alias == "champion"
+
+
 CALLS = [
     "create_run",
     "update_run",
     "log_batch",
-    "log_text",
+    "log_artifacts",
     "create_registered_model",
     "create_logged_model",
     "log_outputs",
@@ -151,30 +191,25 @@ def test_a_step_killed_around_any_call_is_made_good_by_the_next_attempt(
     assert len(mlflow.artifacts.list_artifacts(client.get_model_version("houses", "1").source, tracking_uri=store)) > 3
 
 
-TWO = """
-import sys
-from pathlib import Path
-from ropewalk.registry.register import register
-print(register(*map(Path, sys.argv[1:4]), name="houses", run_id="r1").version)
-"""
-
-
-def test_two_processes_at_once_register_one_version(store: str, subject: tuple[Path, Path, Path]) -> None:
-    racers = [
-        subprocess.Popen([sys.executable, "-c", TWO, *map(str, subject)], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    assert [racer.communicate(timeout=120)[0].splitlines()[-1] for racer in racers] == ["1", "1"]
+def test_twenty_attempts_at_once_register_one_version(store: str, race: Callable[..., set[str]]) -> None:
+    assert len(race(20, name="houses", run_id="r1", uri=store)) == 1
+    client = connect(store)
+    experiment = client.get_experiment_by_name("ropewalk").experiment_id
     assert versions(store) == ["1"]
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
+    assert len(client.search_logged_models([experiment])) == 1
 
 
-def test_twins_of_a_race_without_a_lock_leave_the_lowest_version(
+def test_the_twin_of_a_request_that_was_sent_twice_is_removed(
     store: str, subject: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ropewalk.registry import versions as module
+    real = MlflowClient.create_model_version
 
-    register(*subject, name="houses", run_id="r1")
-    monkeypatch.setattr(module, "find_version", lambda *_arguments, **_named: None)
+    def twice(*arguments: object, **named: object) -> object:
+        real(*arguments, **named)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", twice)
     assert register(*subject, name="houses", run_id="r1").version == "1"
     assert versions(store) == ["1"]
 
@@ -218,7 +253,10 @@ def test_a_server_that_is_down_is_a_service_error(store: str, subject: tuple[Pat
 def test_the_command_line_registers_and_says_where(store: str, subject: tuple[Path, Path, Path]) -> None:
     flags = [f"--{name}={path}" for name, path in zip(("model", "evaluation", "report"), subject, strict=True)]
     done = subprocess.run(
-        [sys.executable, "-m", "ropewalk.registry", *flags, "--name=houses"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "ropewalk.registry", "register", *flags, "--name=houses"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert '"model_uri": "models:/houses/1"' in done.stdout
     assert done.stderr == ""

@@ -1,0 +1,1 @@
+"""Fetch the champion of a registered model."""
