@@ -114,8 +114,8 @@ def _against_champion(found: Findings, config: EvaluationConfig) -> Iterator[Rul
         return
     limit = -config.margin * abs(found.champion_score)
     condition = (
-        f"{title} not worse than the champion's by more than {percent(config.margin)}, at the worse end of the "
-        "difference's 95 % interval"
+        f"{title} at most {percent(config.margin)} worse than the champion's, at the worse end of the difference's "
+        "95 % interval"
     )
     yield Rule(rule=condition, value=worse_end, limit=limit, passed=worse_end >= limit)
 
@@ -146,8 +146,8 @@ def _slice_losses(slices: Sequence[Slice], margin: float, best: Metric) -> Rule:
     ]
     share, worst = min(shares, key=lambda pair: pair[0], default=(0.0, slices[0]))
     condition = (
-        f"{best.title} in no slice worse than the champion's by more than {percent(margin)} beyond doubt "
-        f"(closest: {worst.column}, {worst.part}), as a share"
+        f"{best.title} in no slice more than {percent(margin)} worse than the champion's beyond doubt, as a share "
+        f"(closest: {worst.column}, {worst.part})"
     )
     return Rule(rule=condition, value=share, limit=-margin, passed=share >= -margin)
 

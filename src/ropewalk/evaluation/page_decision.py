@@ -14,12 +14,12 @@ def decision(results: Results) -> Section:
     rows: list[list[CellValue]] = [
         [
             rule.rule,
+            Cell("met", tone="good") if rule.passed else Cell("missed", tone="bad"),
             *_shown(rule.value, rule.limit),
-            Cell("met", tone="good") if rule.passed else Cell("not met", tone="bad"),
         ]
         for rule in results.decision.rules
     ]
-    table = Table(["Condition", "Found", "Limit", "Result"], rows, numeric=(1, 2), caption="Conditions of promotion")
+    table = Table(["Condition", "Result", "Found", "Limit"], rows, numeric=(2, 3), caption="Conditions of promotion")
     return Section("Decision", [table], note=f"A model is promoted when every condition is met. {_champion(results)}")
 
 
@@ -43,8 +43,7 @@ def difference_fact(best: Metric, results: Results) -> Fact:
     value, (low, high) = compared.values[best.name], compared.intervals[best.name]
     _, shown, shown_low, shown_high = aligned([results.model.scores[best.name], value, low, high])
     word = _word(best, compared)
-    name = best.title.lower() if best.title.istitle() else best.title
-    told = f"{word} in {name}" if word == "no clear difference" else f"{word} {name}"
+    told = f"{word} in {best.noun}" if word == "no clear difference" else f"{word} {best.noun}"
     label = "Against the champion" if compared.contender.name == "champion" else "Against gradient boosting"
     return Fact(label, signed(shown), detail=f"{told}; 95 % interval {signed(shown_low)} to {signed(shown_high)}")
 
@@ -57,7 +56,7 @@ def comparison(model: TrainedModel, results: Results) -> Section:
         headers.append(f"Against {_SHORT[compared.contender.name]}")
     rows = [_row(METRICS[name], results, compared) for name in BY_TASK[model.task]]
     rows.append(_fitting_row(results, compared))
-    caption = "Scores on the test rows, with 95 % intervals; the best is bold"
+    caption = "Scores and 95 % intervals; the best is bold"
     return Section(
         "Comparison", [Table(headers, rows, caption=caption, numeric=range(1, len(headers)))], note=_note(results)
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ropewalk.evaluation.catalog import Metric, gain, headline
+from ropewalk.evaluation.importance import Importance
 from ropewalk.evaluation.results import Results
 from ropewalk.evaluation.slices import Slice
 from ropewalk.evaluation.threshold import COSTS
@@ -15,6 +16,7 @@ from ropewalk.training.model import TrainedModel
 
 _MOST_SLICES = 12
 _MOST_COLUMNS = 15
+_MOST_FACTS = 6
 _TITLES = {"precision": "Precision", "recall": "Recall", "cost_per_row": "Cost per row"}
 
 
@@ -47,7 +49,7 @@ def operating_point(model: TrainedModel, results: Results) -> list[Section]:
 def _purpose(results: Results) -> str:
     wanted = results.threshold_wanted
     if set(COSTS) <= set(wanted):
-        false, missed = aligned([wanted["false_positive"], wanted["false_negative"]])
+        false, missed = (f"{wanted[name]:g}" for name in COSTS)
         return f"for the least cost, {false} per false alarm and {missed} per miss"
     name, target = next(iter(wanted.items()))
     other = "recall" if name == "precision" else "precision"
@@ -61,12 +63,19 @@ def slices(model: TrainedModel, results: Results) -> list[Section]:
     best = headline(model.task)
     shown = results.slices[:_MOST_SLICES]
     against = results.difference("champion") is not None
-    headers = ["Slice", "Rows", best.title, "95 % interval", *(["Against champion"] if against else []), "Overall"]
+    headers = [
+        "Slice",
+        "Rows",
+        best.title,
+        "95 % interval",
+        *(["Against champion"] if against else []),
+        "Against overall",
+    ]
     overall = results.model.scores[best.name]
     rows = [_slice_row(best, each, overall, against=against) for each in shown]
     note = (
         f"The worst {len(shown)} of {len(results.slices)} slices: each category, and each fifth of the numbers and "
-        f"times, of every column. Overall, {best.title} is {number(overall)}."
+        f"times, of every column. Overall, {best.noun} is {number(overall)}."
     )
     table = Table(headers, rows, numeric=range(1, len(headers) - 1), caption=f"{best.title} in parts of the test rows")
     return [Section("Slices", [table], note=note)]
@@ -81,7 +90,7 @@ def _slice_row(best: Metric, each: Slice, overall: float, *, against: bool) -> l
         row.append(signed(shown))
     better_end = each.low if best.lower_is_better else each.high
     worse = gain(best, better_end, overall) < 0
-    return [*row, Cell("worse", tone="warn") if worse else Cell("within chance", tone="neutral")]
+    return [*row, Cell("worse", tone="warn") if worse else "within chance"]
 
 
 def importance(model: TrainedModel, results: Results) -> list[Section]:
@@ -96,18 +105,25 @@ def importance(model: TrainedModel, results: Results) -> list[Section]:
         [each.loss for each in found],
         low=[each.low for each in found],
         high=[each.high for each in found],
-        x_label=f"Loss of {best.title}",
-        label=f"Loss of {best.title} when a column is shuffled: {_first(results)}",
+        x_label=f"Loss of {best.noun}",
+        label=f"Loss of {best.noun} when a column is shuffled: {_first(results)}",
     )
-    caption = f"What {best.title} loses when one column is shuffled. Bars are 95 % intervals."
+    caption = f"What {best.noun} loses when one column is shuffled. Bars are 95 % intervals."
     more = f" {rest} more columns lose less." if rest else ""
     note = f"Columns that tell the same share their worth: shuffling one leaves the other.{more}"
-    return [Section("What columns are worth", [Plot(drawn, caption, title="Permutation importance")], note=note)]
+    worths = Facts([_worth(each) for each in found[:_MOST_FACTS]])
+    shown = Plots([Plot(drawn, caption, title="Permutation importance"), worths])
+    return [Section("What columns are worth", [shown], note=note)]
 
 
 def _first(results: Results) -> str:
     first = results.importance[0]
     return f"most, {number(first.loss)}, for {first.column}"
+
+
+def _worth(each: Importance) -> Fact:
+    value, low, high = aligned([each.loss, each.low, each.high])
+    return Fact(each.column, value, detail=f"95 % interval {low} to {high}")
 
 
 def speed(results: Results) -> Section:
