@@ -287,7 +287,7 @@ def _cell_text(drawing: Drawing, place: tuple[int, int], rows: int, share: float
     column, row = place
     if classes <= _MOST_NARROW_CLASSES:
         drawing.axes.text(column, row - 0.03, count(rows), ha="center", va="bottom", fontsize=12, weight="bold")
-        drawing.axes.text(column, row + 0.06, percent(share), ha="center", va="top", color=MUTED)
+        drawing.axes.text(column, row + 0.06, percent(share), ha="center", va="top")
     elif rows:
         drawing.axes.text(column, row, count(rows), ha="center", va="center")
 
