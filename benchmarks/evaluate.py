@@ -187,7 +187,7 @@ def train_model(folder: Path, rows: int) -> None:
         import pyarrow.parquet as pq
 
         (draft.folder / "data").mkdir()
-        pq.write_table(table(120_000, 0), draft.folder / "data" / "table.parquet")
+        pq.write_table(table(30_000, 0), draft.folder / "data" / "table.parquet")
     small = {name: folder / name for name in ("train", "validation", "small-test")}
     preprocess(
         folder / "raw",

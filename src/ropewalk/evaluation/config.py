@@ -46,7 +46,7 @@ class EvaluationConfig:
     threshold: dict[str, float] = field(default_factory=dict)
     """How to choose the threshold of a binary model: what mistakes cost, such as {"false_positive": 1,
     "false_negative": 5}, or what to reach, {"precision": 0.9} or {"recall": 0.9}. Empty: none is chosen."""
-    importance_rows: int = 20_000
+    importance_rows: int = 10_000
     """Most test rows on which columns are shuffled to see what they are worth; 0: not at all."""
     baseline_rows: int = 1_000_000
     """Most training rows that gradient boosting is fitted on, drawn at random; 0: no such comparison."""

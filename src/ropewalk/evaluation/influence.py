@@ -25,6 +25,7 @@ class Groups:
     codes: NDArray[np.int64]
     """Group of each row, in 0..count - 1."""
     count: int
+    """At most 65,536."""
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -66,7 +67,9 @@ def standard_errors(rows: Floats, groups: Groups) -> Floats:
 def _areas(truth: Array, predicted: Floats, groups: Groups) -> Influence:
     """Return the area under each group's ROC curve: the share of its (positive, negative) pairs in the right order."""
     scores = predicted[:, 1]
-    order = np.lexsort((scores, groups.codes))
+    by_score = np.argsort(scores, kind="stable")
+    # Far quicker than np.lexsort: whole numbers of 16 bits are sorted by their digits.
+    order = by_score[np.argsort(groups.codes[by_score].astype(np.uint16), kind="stable")]
     codes, ordered, positive = groups.codes[order], scores[order], (truth[order] == 1)
     positives = np.bincount(groups.codes, truth == 1, groups.count)
     negatives = groups.sizes - positives

@@ -14,13 +14,14 @@ from math import exp, factorial
 import numpy as np
 from numpy.random import SFC64, SeedSequence
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ropewalk.evaluation.scorers import SCORERS, Array, Floats, Weights
 
 FEWEST_DRAWS = 200
 _MOST_WORK = 4_000_000_000
 """Rows times orders times draws: about a minute of a core."""
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 22
 _CHUNK = 1 << 17
 """Counts that are looked up at a time, so that they stay in the processor's cache."""
 _Z95 = 1.959964
@@ -48,7 +49,8 @@ def bootstrap(
         weights = poisson_counts(min(block, draws - first), len(truth), seed=(seed, first))
         return [scorer.scores(weights) for scorer in scorers]
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    # The threads are enough: BLAS would start as many again in each, which then wait for one another.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found = list(pool.map(drawn, range(0, draws, block)))
     return {
         name: np.concatenate([np.stack([scores[name] for scores in part], axis=1) for part in found])
