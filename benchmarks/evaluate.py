@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="test rows of the whole evaluation")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each arm (default 5)")
+    parser.add_argument("--whole-rounds", type=int, default=3, help="measurements of the whole evaluation (default 3)")
     parser.add_argument("--results", type=Path, help="also write the figures to this JSON file")
     parser.add_argument("--whole", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--baseline-rows", type=int, default=0, help=argparse.SUPPRESS)
@@ -46,7 +47,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "rounds": arguments.rounds,
         "resamples": compare_resampling(arguments.rounds),
-        "whole": measure_whole(arguments.rows, arguments.rounds),
+        "whole": measure_whole(arguments.rows, arguments.whole_rounds),
     }
     show(figures)
     if arguments.results:
@@ -161,7 +162,7 @@ def measure_whole(rows: int, rounds: int) -> dict[str, Any]:
                 found[arm].append(json.loads(ended.stdout.splitlines()[-1]))
             print(f"round {number + 1}: " + ", ".join(f"{arm} {one[-1]['wall_s']:.1f} s" for arm, one in found.items()))
     medians = {arm: {key: statistics.median(each[key] for each in one) for key in one[0]} for arm, one in found.items()}
-    return {"rows": rows, "columns": 20, "resamples": RESAMPLES, **medians}
+    return {"rows": rows, "columns": 20, "resamples": RESAMPLES, "rounds": rounds, **medians}
 
 
 def train_model(folder: Path, rows: int) -> None:
@@ -247,7 +248,7 @@ def show(figures: dict[str, Any]) -> None:
             f"{found['times_faster']:6.1f} times faster"
         )
     whole = figures["whole"]
-    print(f"\nevaluation of {whole['rows']:,} rows x {whole['columns']}, {whole['resamples']:,} resamples")
+    print(f"\nevaluation of {whole['rows']:,} rows x {whole['columns']}, medians of {whole['rounds']}")
     for arm in ("alone", "with gradient boosting"):
         found = whole[arm]
         print(f"  {arm:<24}{found['wall_s']:8.1f} s wall {found['cpu_s']:8.1f} s CPU {found['peak_mib']:8.0f} MiB")
