@@ -43,6 +43,7 @@ bench: $(READY)  ## Measure; see benchmarks/README.md.
 	$(BIN)/python benchmarks/preprocess.py --memory-rows 1000000,30000000
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/register.py
+	$(BIN)/python benchmarks/evaluate.py
 
 golden: $(READY)  ## Accept what compiles now: rewrite golden files and component READMEs.
 	$(BIN)/python compile.py --update

@@ -105,13 +105,15 @@ def plain_calls(folder: Path) -> dict[str, float]:
     from ropewalk.evaluation.config import EvaluationConfig
     from ropewalk.evaluation.evaluate import evaluate
     from ropewalk.preprocess.preprocess import preprocess
+    from ropewalk.registry.champion import fetch
     from ropewalk.registry.register import register
     from ropewalk.training.train import train
     from ropewalk.validation.config import ValidationConfig
     from ropewalk.validation.validate import validate
 
     imports = time.perf_counter() - started
-    at = {name: folder / name for name in ("raw", "train", "validation", "test", "preprocessor", "model", "evaluation")}
+    names = ("raw", "train", "validation", "test", "preprocessor", "model", "champion", "evaluation")
+    at = {name: folder / name for name in names}
     page, target, task = folder / "page.html", TABLE["target"], "binary"
     splits = {name: at[name] for name in ("train", "validation", "test", "preprocessor")}
     source = str(folder / TABLE["source"])
@@ -125,12 +127,14 @@ def plain_calls(folder: Path) -> dict[str, float]:
         "train": lambda: train(
             at["train"], validation=at["validation"], preprocessor=at["preprocessor"], model=at["model"]
         ),
+        "fetch": lambda: fetch(output=at["champion"], name="model"),
         "evaluate": lambda: evaluate(
             at["model"],
             train=at["train"],
             test=at["test"],
             evaluation=at["evaluation"],
             report=page,
+            champion=at["champion"],
             config=EvaluationConfig(),
         ),
         "register": lambda: register(

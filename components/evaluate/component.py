@@ -16,20 +16,22 @@ def evaluate_model(
     metrics: dsl.Output[dsl.Metrics],
     classification: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
+    champion: dsl.Input[dsl.Model] = None,
     config: dict = {},
 ) -> NamedTuple("Outputs", [("verdict", str)]):
-    """Score a model on its test split, compare it with gradient boosting and with a guess, and decide on it.
+    """Score a model on its test split, compare it with the champion and with baselines, and decide on it.
 
     Args:
         model: Model, as train_model writes it.
-        train: Training split, on which the baselines are fitted.
-        test: Test split, which neither training nor the choice of the epoch saw.
-        config: Limits to reach and what to compare with; see `python -m ropewalk.evaluation --help`.
+        train: Training split, for the baselines.
+        test: Test split, rows that are new to the model.
+        champion: The model in use, as fetch_champion writes it.
+        config: Rules of promotion; see `python -m ropewalk.evaluation --help`.
 
     Returns:
-        evaluation: Scores, baselines, curves and the decision, as JSON files.
-        metrics: Scores with the interval of the headline metric.
-        classification: ROC curve (two classes) and confusion matrix; empty for regression.
+        evaluation: Scores, slices, curves and the decision, as JSON files.
+        metrics: Scores with 95 % intervals.
+        classification: ROC curve and confusion matrix; empty for regression.
         report: One HTML page with everything.
         verdict: "promote" or "hold".
     """
@@ -42,7 +44,7 @@ def evaluate_model(
     paths = {"train": train, "test": test, "evaluation": evaluation, "report": report}
     places = {name: Path(artifact.path) for name, artifact in paths.items()}
     settings = parse_config(EvaluationConfig, config, section="evaluation")
-    found = evaluate(Path(model.path), **places, config=settings)
+    found = evaluate(Path(model.path), **places, champion=champion and Path(champion.path), config=settings)
     evaluation.metadata.update(found.manifest.metadata())
     metrics.metadata.update(found.metrics)
     classification.metadata.update(found.classification)

@@ -5,6 +5,7 @@ from kfp import dsl
 from ropewalk.components import (
     check_config,
     evaluate_model,
+    fetch_champion,
     preprocess_table,
     pull_data,
     register_model,
@@ -96,10 +97,15 @@ def training(
             seed=seed,
             config=checked.outputs["training"],
         )
+        in_use = fetch_champion(name=model_name, mlflow_tracking_uri=mlflow_tracking_uri)
+        in_use.after(trained)
+        # Another model may be the champion by the next run.
+        in_use.set_caching_options(False)
         evaluated = evaluate_model(
             model=trained.outputs["model"],
             train=split.outputs["train"],
             test=split.outputs["test"],
+            champion=in_use.outputs["champion"],
             config=checked.outputs["evaluation"],
         )
         register_model(

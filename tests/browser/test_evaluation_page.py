@@ -1,11 +1,13 @@
 """The evaluation page as a browser shows it: on a desk, on a phone, in the dark and on paper."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ropewalk.artifacts import CHAMPION, write_artifact
 from ropewalk.evaluation.config import EvaluationConfig
 from ropewalk.evaluation.evaluate import evaluate
 from ropewalk.report.blocks import Cell, Fact, Facts, Plot, Plots, Pre, Section, Table, Text
@@ -15,19 +17,44 @@ from ropewalk.report.plots import bars
 TASKS = ("binary", "multiclass", "regression")
 WIDTHS = (1280, 768, 390, 360)
 
+FAINT_TEXTS = """(() => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const luminance = colour => { const [r, g, b] = numbers(colour).slice(0, 3).map(each => each / 255)
+        .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const behind = each => { for (; each; each = each.parentElement) {
+        const back = getComputedStyle(each).backgroundColor;
+        if (numbers(back).length < 4 || numbers(back)[3] > 0) return back; }
+        return "rgb(255, 255, 255)"; };
+    return [...document.querySelectorAll("body *")]
+        .filter(each => [...each.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+        .filter(each => !["STYLE", "SCRIPT"].includes(each.tagName))
+        .map(each => { const style = getComputedStyle(each);
+            const front = each.ownerSVGElement ? style.fill : style.color;
+            const [one, two] = [luminance(front), luminance(behind(each))];
+            return [(Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05), each.textContent.trim().slice(0, 40)]; })
+        .filter(([ratio]) => ratio < 4.5);
+})()"""
+"""Texts whose contrast to what is behind them is below 4.5 (WCAG 2.2, 1.4.3); plots have a clear background."""
+
 
 @pytest.fixture(scope="module")
 def pages(fitted: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for task in TASKS:
         made = fitted(task)
+        with write_artifact(folder / f"{task}-champion", CHAMPION) as draft:
+            shutil.copytree(fitted(task, "linear") / "model", draft.folder / "model")
+            draft.facts.update(name="measured", version="3", run_id="", digest="", problem="")
+        wanted = {"false_positive": 1.0, "false_negative": 5.0} if task == "binary" else {}
         evaluate(
             made / "model",
             train=made / "train",
             test=made / "test",
             evaluation=folder / task,
             report=folder / f"{task}.html",
-            config=EvaluationConfig(confidence_resamples=200),
+            champion=folder / f"{task}-champion",
+            config=EvaluationConfig(confidence_resamples=200, slice_rows=20, threshold=wanted, row_milliseconds=1e-3),
         )
     return {task: folder / f"{task}.html" for task in TASKS}
 
@@ -119,6 +146,45 @@ def test_every_part_that_scrolls_can_be_reached_by_keyboard(browser: Any, pages:
     stuck = """[...document.querySelectorAll("main *")].filter(each => each.scrollWidth > each.clientWidth + 1
         && ["auto", "scroll"].includes(getComputedStyle(each).overflowX) && each.tabIndex < 0).length"""
     assert browser.run(stuck) == 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_decision_stands_above_everything_that_it_rests_on(
+    browser: Any, pages: dict[str, Path], width: int
+) -> None:
+    browser.open(pages["binary"], width=width)
+    headings = browser.run("""[...document.querySelectorAll("h2")].map(each => each.textContent)""")
+    assert headings[:3] == ["Decision", "Comparison", "On the test rows"]
+    assert {"Chosen threshold", "Slices", "What columns are worth", "Speed and size"} <= set(headings)
+    shown = """(() => { const box = document.querySelector(".status").getBoundingClientRect();
+        return [box.bottom <= innerHeight, box.right <= innerWidth]; })()"""
+    assert browser.run(shown) == [True, True]
+    assert browser.run("""document.querySelector(".status strong").textContent""") == "Hold"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_whether_a_rule_is_met_is_seen_without_scrolling_sideways(
+    browser: Any, pages: dict[str, Path], width: int
+) -> None:
+    browser.open(pages["binary"], width=width)
+    cut = """[...document.querySelectorAll("section:first-of-type .pill")]
+        .filter(each => each.getBoundingClientRect().right > each.closest(".scroll").getBoundingClientRect().right
+            || each.getBoundingClientRect().height > 30).length"""
+    assert browser.run(cut) == 0
+    told = browser.run(
+        """[...document.querySelectorAll("section:first-of-type .pill")].map(each => each.textContent)"""
+    )
+    assert len(told) == 4
+    assert set(told) == {"met", "missed"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("task", TASKS)
+def test_all_text_has_the_contrast_that_wcag_asks_for(
+    browser: Any, pages: dict[str, Path], task: str, scheme: str
+) -> None:
+    browser.open(pages[task], width=1280, scheme=scheme)
+    assert browser.run(FAINT_TEXTS) == []
 
 
 def test_pages_are_small(pages: dict[str, Path]) -> None:

@@ -1,13 +1,14 @@
 """The adapter runs as KFP ships it: its source alone, without this module's globals."""
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from kfp import dsl
 
-from ropewalk.artifacts import EVALUATION, read_artifact
+from ropewalk.artifacts import CHAMPION, EVALUATION, read_artifact, write_artifact
 from ropewalk.components import evaluate_model
 from ropewalk.errors import ConfigError
 
@@ -43,6 +44,19 @@ def test_shipped_source_evaluates_a_model(
     assert given["metrics"].metadata["roc_auc"] > 0.6
     assert len(given["classification"].metadata["confidenceMetrics"]) <= 200
     assert (tmp_path / "report").read_text().startswith("<!doctype html>")
+
+
+def test_shipped_source_compares_with_the_champion(
+    shipped: Callable[..., tuple[str]], fitted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    with write_artifact(tmp_path / "champion", CHAMPION) as draft:
+        shutil.copytree(fitted("binary") / "model", draft.folder / "model")
+        draft.facts.update(name="model", version="7", run_id="", digest="", problem="")
+    given = artifacts(fitted("binary"), tmp_path) | {"champion": dsl.Model(uri=str(tmp_path / "champion"))}
+    settings = {"confidence_resamples": 200, "baseline_rows": 0, "importance_rows": 0}
+    assert shipped(**given, config=settings) == ("promote",)
+    assert given["metrics"].metadata["champion_roc_auc"] == given["metrics"].metadata["roc_auc"]
+    assert shipped(**given, config={**settings, "against_champion": "superior"}) == ("hold",)
 
 
 def test_regression_has_empty_classification_metrics(

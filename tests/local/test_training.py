@@ -20,6 +20,7 @@ STEPS = [
     "validate-data",
     "preprocess-table",
     "train-model",
+    "fetch-champion",
     "evaluate-model",
     "register-model",
     "report-run",

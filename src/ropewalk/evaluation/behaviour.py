@@ -9,7 +9,7 @@ from ropewalk.evaluation.metrics import roc_auc
 from ropewalk.evaluation.results import Contender, Results
 from ropewalk.report import plots
 from ropewalk.report.blocks import Block, CellValue, Plot, Plots, Table
-from ropewalk.report.format import number, percent
+from ropewalk.report.format import aligned, number, percent
 from ropewalk.report.plots import Line
 from ropewalk.training.model import TrainedModel
 
@@ -75,8 +75,9 @@ def _binary(model: TrainedModel, results: Results) -> list[Block]:
                             Line(name="Recall", x=thresholds["threshold"], y=thresholds["recall"]),
                         ],
                         label="Precision and recall over the decision threshold",
+                        chosen=results.operating_point.threshold if results.operating_point else 0.5,
                     ),
-                    "What another threshold than 0.5 would give.",
+                    f"The dashed line is the {'chosen' if results.operating_point else 'usual'} threshold.",
                     title="Choice of threshold",
                 ),
             ]
@@ -121,7 +122,10 @@ def _hardest_classes(model: TrainedModel, results: Results) -> Plot:
 def _calibration_plot(results: Results, caption: str, *, label: str) -> Plot:
     curve = results.curves["calibration"]
     drawn = plots.calibration(curve["predicted"], curve["observed"], low=curve["low"], high=curve["high"], label=label)
-    return Plot(drawn, f"{caption} Bars are 95 % intervals.", title="Calibration")
+    error, chance = results.calibration or (0.0, 0.0)
+    shown, by_chance = aligned([error, chance])
+    told = f"{caption} Error {shown}; up to {by_chance} is chance. Bars are 95 % intervals."
+    return Plot(drawn, told, title="Calibration")
 
 
 def _confusion_plot(model: TrainedModel, results: Results) -> Plot:

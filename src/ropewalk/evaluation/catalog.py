@@ -11,6 +11,11 @@ class Metric:
     title: str
     lower_is_better: bool = False
 
+    @property
+    def noun(self) -> str:
+        """The title inside a sentence."""
+        return self.title if self.title[:2].isupper() else self.title[0].lower() + self.title[1:]
+
 
 _METRICS = (
     Metric(name="roc_auc", title="ROC AUC"),

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
+from ropewalk.evaluation.calibration import calibration_bins
 from ropewalk.evaluation.intervals import wilson
 from ropewalk.evaluation.metrics import Array, Floats
 
 MOST_POINTS = 200
 MOST_KFP_CLASSES = 50
-_CALIBRATION_BINS = 10
 _SCORE_BINS = 25
 
 
@@ -40,8 +40,7 @@ def calibration_points(truth: Array, scores: Floats) -> dict[str, list[float]]:
 
     `low` and `high` are the 95 % interval of the observed share.
     """
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, _CALIBRATION_BINS + 1)))
-    bins = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, max(len(edges) - 2, 0))
+    bins = calibration_bins(scores)
     rows = np.bincount(bins)
     filled = rows > 0
     rows = rows[filled]

@@ -1,32 +1,23 @@
 """Evaluate a model on rows that it never saw: scores, comparisons, a verdict and a page."""
 
-import statistics
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from ropewalk.artifacts import EVALUATION, Manifest, read_artifact, write_artifact, write_json
+from ropewalk.artifacts import EVALUATION, Draft, Manifest, read_artifact, write_artifact, write_json
 from ropewalk.errors import ArtifactError
-from ropewalk.evaluation import baselines
 from ropewalk.evaluation.catalog import headline
 from ropewalk.evaluation.config import EvaluationConfig, check_limits
-from ropewalk.evaluation.curves import curves_of, kfp_classification
-from ropewalk.evaluation.decision import decide
-from ropewalk.evaluation.intervals import headline_draws, interval, wilson
-from ropewalk.evaluation.metrics import Array, Floats, check_truth, score
-from ropewalk.evaluation.results import Contender, Results, Speed
+from ropewalk.evaluation.curves import kfp_classification
+from ropewalk.evaluation.measure import measure
+from ropewalk.evaluation.results import Results
 from ropewalk.preprocess.splits import read_split
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
-from ropewalk.report.format import duration, number
 from ropewalk.report.page import write_page
 from ropewalk.training.model import TrainedModel, load_model
-
-_SINGLE_ROWS = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +25,13 @@ class Evaluated:
     """What came out of an evaluation."""
 
     metrics: dict[str, float]
-    """Finite numbers by name: the model's scores, the headline's interval, and the baselines' headline."""
+    """Finite numbers by name: the model's scores and their intervals, and the headline of what it is compared with."""
     classification: dict[str, Any]
     """Metadata of a KFP ClassificationMetrics; empty for regression."""
     verdict: str
     """"promote" or "hold"."""
     reason: str
-    """One sentence."""
+    """Why, in words."""
     manifest: Manifest
     """Of the evaluation artifact."""
 
@@ -52,6 +43,7 @@ def evaluate(
     test: Path,
     evaluation: Path,
     report: Path,
+    champion: Path | None = None,
     config: EvaluationConfig = EvaluationConfig(),
 ) -> Evaluated:
     """Score a model on its test split, compare it, decide, and write the evaluation artifact and an HTML page.
@@ -62,6 +54,8 @@ def evaluate(
         test: Test split: rows that neither training nor the choice of the epoch saw.
         evaluation: Where to write the evaluation artifact.
         report: Where to write the page, one HTML file.
+        champion: Champion artifact, as `ropewalk.registry` fetches it: the model in use, scored on the same test
+            rows. None, or one without a version: there is none yet.
         config: Limits, and what to compare with.
 
     Raises:
@@ -76,26 +70,15 @@ def evaluate(
     train_table, train_manifest = read_split(train)
     test_table, test_manifest = read_split(test)
     _check_splits(trained, train_manifest, test_manifest)
-    results = _measure(trained, train_table, test_table, config)
+    results = measure(
+        trained, train_table, test_table, champion=champion, test_digest=test_manifest.digest, config=config
+    )
     metrics = _flat(trained.task, results)
     with write_artifact(evaluation, EVALUATION, [trained.manifest, test_manifest]) as draft:
-        write_json(draft.folder / "metrics.json", metrics)
-        write_json(draft.folder / "baselines.json", {each.name: each.scores for each in results.contenders[1:]})
-        write_json(draft.folder / "decision.json", asdict(results.decision))
-        write_json(draft.folder / "curves.json", results.curves)
-        draft.facts.update(
-            verdict=results.decision.verdict,
-            reason=results.decision.reason,
-            task=trained.task,
-            target=trained.target,
-            **metrics,
-            rows_per_second=round(results.speed.rows_per_second),
-            single_row_milliseconds=round(1000 * results.speed.single_row_seconds, 3),
-        )
+        _write(draft, trained, results, metrics)
     # Imported late: it loads matplotlib, which nothing before the page needs.
     from ropewalk.evaluation.page import evaluation_page
 
-    manifest = read_artifact(evaluation, EVALUATION)
     write_page(report, evaluation_page(trained, results, train=train_manifest, test=test_manifest))
     say(f"{results.decision.verdict}: {results.decision.reason}")
     return Evaluated(
@@ -103,8 +86,49 @@ def evaluate(
         classification=kfp_classification(results.curves, trained.classes),
         verdict=results.decision.verdict,
         reason=results.decision.reason,
-        manifest=manifest,
+        manifest=read_artifact(evaluation, EVALUATION),
     )
+
+
+def _write(draft: Draft, model: TrainedModel, results: Results, metrics: dict[str, float]) -> None:
+    contents = {
+        "metrics": metrics,
+        "baselines": {each.name: each.scores for each in results.others if each.name != "champion"},
+        "decision": asdict(results.decision),
+        "champion": _champion(results),
+        "curves": results.curves,
+        "slices": [asdict(each) for each in results.slices],
+        "importance": [asdict(each) for each in results.importance],
+    }
+    for name, content in contents.items():
+        write_json(draft.folder / f"{name}.json", content)
+    speed = results.speed
+    draft.facts.update(
+        verdict=results.decision.verdict,
+        reason=results.decision.reason,
+        task=model.task,
+        target=model.target,
+        **metrics,
+        rows_per_second=round(speed.rows_per_second),
+        single_row_milliseconds=round(1000 * speed.row_seconds, 3),
+        slow_row_milliseconds=round(1000 * speed.slow_row_seconds, 3),
+        batch_milliseconds=round(1000 * speed.batch_seconds, 3),
+        model_bytes=speed.model_bytes,
+    )
+
+
+def _champion(results: Results) -> dict[str, Any] | None:
+    """Return the champion's scores on the same rows and the differences to them; None without a comparison."""
+    compared = results.difference("champion")
+    if compared is None:
+        return None
+    return {
+        "scores": compared.contender.scores,
+        "differences": {
+            name: {"value": value, "low": compared.intervals[name][0], "high": compared.intervals[name][1]}
+            for name, value in compared.values.items()
+        },
+    }
 
 
 def _check_splits(model: TrainedModel, train: Manifest, test: Manifest) -> None:
@@ -122,112 +146,15 @@ def _check_splits(model: TrainedModel, train: Manifest, test: Manifest) -> None:
         )
 
 
-def _measure(model: TrainedModel, train: pa.Table, test: pa.Table, config: EvaluationConfig) -> Results:
-    task, classes = model.task, model.classes
-    truth = model.encode_target(test)
-    check_truth(task, truth, classes)
-    predicted, speed = _timed_predictions(model, test)
-    own = Contender(
-        name="model",
-        title="This model",
-        predicted=predicted,
-        scores=score(task, truth, predicted),
-        rows=train.num_rows,
-        seconds=float(model.manifest.facts.get("seconds", 0.0)),
-    )
-    best = headline(task)
-    shown = number(own.scores[best.name])
-    say(f"{best.title} {shown} on {len(truth):,} test rows, at {speed.rows_per_second:,.0f} rows/s")
-    train_truth = model.encode_target(train)
-    guess = baselines.trivial(train_truth, classes=classes, test_rows=len(truth))
-    trivial = _contender("trivial", "Guess", guess, task, truth)
-    boosting = _boosting(model, train, train_truth, test, truth, config)
-    if boosting is not None:
-        shown = number(boosting.scores[best.name])
-        say(f"{best.title} {shown} by gradient boosting, fitted in {duration(boosting.seconds)}")
-    span, difference = _certainty(task, truth, own, boosting, config)
-    return Results(
-        truth=truth,
-        model=own,
-        boosting=boosting,
-        trivial=trivial,
-        interval=span,
-        difference=difference,
-        decision=decide(task, own.scores, trivial.scores, interval=span, config=config),
-        curves=curves_of(task, truth, predicted),
-        speed=speed,
-    )
-
-
-def _timed_predictions(model: TrainedModel, test: pa.Table) -> tuple[Floats, Speed]:
-    single = [_seconds(model, test.slice(row % test.num_rows, 1))[1] for row in range(_SINGLE_ROWS)]
-    predicted, seconds = _seconds(model, test)
-    return predicted, Speed(rows_per_second=test.num_rows / seconds, single_row_seconds=statistics.median(single))
-
-
-def _seconds(model: TrainedModel, rows: pa.Table) -> tuple[Floats, float]:
-    started = time.perf_counter()
-    predicted = model.predict(rows)
-    return predicted, time.perf_counter() - started
-
-
-def _boosting(
-    model: TrainedModel,
-    train: pa.Table,
-    train_truth: Array,
-    test: pa.Table,
-    truth: Array,
-    config: EvaluationConfig,
-) -> Contender | None:
-    if not config.baseline_rows:
-        return None
-    baseline = baselines.gradient_boosting(
-        model.preprocessor.prepare(train),
-        train_truth,
-        model.preprocessor.prepare(test),
-        columns=model.preprocessor.used,
-        classes=model.classes,
-        most_rows=config.baseline_rows,
-        seed=config.seed,
-    )
-    return _contender("gradient_boosting", "Gradient boosting", baseline, model.task, truth)
-
-
-def _contender(name: str, title: str, baseline: baselines.Baseline, task: str, truth: Array) -> Contender:
-    return Contender(
-        name=name,
-        title=title,
-        predicted=baseline.predicted,
-        scores=score(task, truth, baseline.predicted),
-        rows=baseline.rows,
-        seconds=baseline.seconds,
-    )
-
-
-def _certainty(
-    task: str, truth: Array, model: Contender, boosting: Contender | None, config: EvaluationConfig
-) -> tuple[tuple[float, float], tuple[float, float, float] | None]:
-    compared = [model] if boosting is None else [model, boosting]
-    predictions = [each.predicted for each in compared]
-    draws = headline_draws(task, truth, predictions, resamples=config.confidence_resamples, seed=config.seed)
-    span = _headline_interval(task, model.scores, draws[:, 0], len(truth))
-    if boosting is None:
-        return span, None
-    best = headline(task).name
-    low, high = interval(draws[:, 0] - draws[:, 1])
-    return span, (model.scores[best] - boosting.scores[best], low, high)
-
-
-def _headline_interval(task: str, scores: dict[str, float], draws: Floats, rows: int) -> tuple[float, float]:
-    if task != "multiclass":
-        return interval(draws)
-    low, high = wilson(np.array([scores["accuracy"]]), np.array([rows]))
-    return float(low[0]), float(high[0])
-
-
 def _flat(task: str, results: Results) -> dict[str, float]:
     best = headline(task).name
-    low, high = results.interval
-    others = {f"{each.name}_{best}": each.scores[best] for each in results.contenders[1:]}
-    rows = {"test_rows": float(np.size(results.truth))}
-    return {**results.model.scores, f"{best}_low": low, f"{best}_high": high, **others, **rows}
+    found = dict(results.model.scores)
+    for name, (low, high) in results.intervals.items():
+        found |= {f"{name}_low": low, f"{name}_high": high}
+    found |= {f"{each.name}_{best}": each.scores[best] for each in results.others}
+    if results.calibration is not None:
+        found["calibration_error"] = results.calibration[0]
+    if results.operating_point is not None:
+        found["threshold"] = results.operating_point.threshold
+        found |= {f"threshold_{name}": value for name, (value, _, _) in results.operating_point.scores.items()}
+    return {**found, "test_rows": float(np.size(results.truth))}

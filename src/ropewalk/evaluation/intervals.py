@@ -1,36 +1,79 @@
 """How sure a score is: percentile bootstrap over test rows, and Wilson's interval for shares.
 
-Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. Models are resampled with the
-same rows, so the interval of their difference is that of a paired comparison.
+Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. How often a row is drawn is Poisson(1)
+distributed and independent of the others (Hanley and MacGibbon 2006, Computer Methods and Programs in Biomedicine
+83:57), which needs no index lists. Models are resampled with the same rows, so the interval of their difference is
+that of a paired comparison. Draws that lack a class are left out.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import exp, factorial
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import SFC64, SeedSequence
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from ropewalk.evaluation.metrics import Array, Floats
+from ropewalk.evaluation.scorers import SCORERS, Array, Floats, Weights
 
-_MOST_WORK = 50_000_000
-_FEWEST_DRAWS = 100
+FEWEST_DRAWS = 200
+_MOST_WORK = 4_000_000_000
+"""Rows times orders times draws: about a minute of a core."""
+_BLOCK_BYTES = 1 << 22
+_CHUNK = 1 << 17
+"""Counts that are looked up at a time, so that they stay in the processor's cache."""
 _Z95 = 1.959964
+_LEVELS = 1 << 16
+_CHANCES = np.cumsum([exp(-1) / factorial(count) for count in range(9)])
+_COUNTS = np.searchsorted(_CHANCES, (np.arange(_LEVELS) + 0.5) / _LEVELS).astype(np.uint8)
+"""Poisson(1) counts of 65,536 equally likely levels: 16 random bits make one."""
 
 
-def headline_draws(task: str, truth: Array, predictions: Sequence[Floats], *, resamples: int, seed: int) -> Floats:
-    """Return the headline metric of each model in each bootstrap draw, (draws, models).
+def bootstrap(
+    task: str, truth: Array, predictions: Sequence[Floats], *, resamples: int, seed: int
+) -> dict[str, Floats]:
+    """Return every metric of each model in each bootstrap draw, (draws, models) per metric.
 
-    ROC AUC is resampled within each class (as pROC does: Robin et al. 2011, BMC Bioinformatics 12:77), so
-    every draw has both. There are `resamples` draws, or as many as keep the work in bounds with many rows.
+    There are `resamples` draws, or as many (at least 200) as keep the work in bounds: fewer only above four million
+    rows of two classes for one model, or proportionally less for more models and classes. The same seed gives the same
+    draws, however many cores there are.
     """
-    draws = int(np.clip(_MOST_WORK // len(truth), _FEWEST_DRAWS, resamples))
-    random = np.random.default_rng(seed)
-    return _RESAMPLERS[task](truth, predictions, draws, random)
+    scorers = [SCORERS[task](truth, predicted) for predicted in predictions]
+    orders = sum(predicted.shape[1] if task == "multiclass" else 1 for predicted in predictions)
+    draws = min(resamples, max(FEWEST_DRAWS, _MOST_WORK // (len(truth) * orders)))
+    block = max(1, min(_BLOCK_BYTES // len(truth), 250))
+
+    def drawn(first: int) -> list[dict[str, Floats]]:
+        weights = poisson_counts(min(block, draws - first), len(truth), seed=(seed, first))
+        return [scorer.scores(weights) for scorer in scorers]
+
+    # The threads are enough: BLAS would start as many again in each, which then wait for one another.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        found = list(pool.map(drawn, range(0, draws, block)))
+    return {
+        name: np.concatenate([np.stack([scores[name] for scores in part], axis=1) for part in found])
+        for name in found[0][0]
+    }
+
+
+def poisson_counts(draws: int, rows: int, *, seed: tuple[int, ...]) -> Weights:
+    """Return how often each row is in each draw, (draws, rows): independent Poisson(1) counts."""
+    levels = SFC64(SeedSequence(seed)).random_raw(-(-draws * rows // 4)).view(np.uint16)[: draws * rows]
+    counts = np.empty(draws * rows, dtype=np.uint8)
+    for first in range(0, len(counts), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        _COUNTS.take(levels[part], out=counts[part], mode="clip")
+    return counts.reshape(draws, rows)
 
 
 def interval(draws: Floats) -> tuple[float, float]:
-    """Return the bounds that hold the middle 95 % of `draws`."""
-    low, high = np.quantile(draws, [0.025, 0.975])
+    """Return the bounds that hold the middle 95 % of `draws`, NaN aside.
+
+    By Weibull's positions: numpy's usual ones leave 2.8 instead of 2.5 % outside at either end of 300 draws.
+    """
+    low, high = np.nanquantile(draws, [0.025, 0.975], method="weibull")
     return float(low), float(high)
 
 
@@ -42,39 +85,3 @@ def wilson(share: Floats, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     center = (share + _Z95**2 / (2 * rows)) / (1 + _Z95**2 / rows)
     reach = _Z95 * np.sqrt(share * (1 - share) / rows + (_Z95 / (2 * rows)) ** 2) / (1 + _Z95**2 / rows)
     return np.clip(center - reach, 0, 1), np.clip(center + reach, 0, 1)
-
-
-def _areas(truth: Array, predictions: Sequence[Floats], draws: int, random: Generator) -> Floats:
-    positives, negatives = np.flatnonzero(truth == 1), np.flatnonzero(truth == 0)
-    ranks = [np.unique(each[:, 1], return_inverse=True)[1] for each in predictions]
-    found = np.empty((draws, len(predictions)))
-    for draw in range(draws):
-        drawn_positives = positives[random.integers(len(positives), size=len(positives))]
-        drawn_negatives = negatives[random.integers(len(negatives), size=len(negatives))]
-        for model, rank in enumerate(ranks):
-            found[draw, model] = _area(rank[drawn_positives], rank[drawn_negatives], int(rank.max()) + 1)
-    return found
-
-
-def _area(positives: NDArray[np.int64], negatives: NDArray[np.int64], ranks: int) -> float:
-    """Return the share of (positive, negative) pairs in the right order; a tie counts half."""
-    below = np.bincount(negatives, minlength=ranks)
-    lower = np.cumsum(below) - 0.5 * below
-    return float(lower[positives].mean() / len(negatives))
-
-
-def _accuracies(truth: Array, predictions: Sequence[Floats], draws: int, random: Generator) -> Floats:
-    """Draw how often each pattern of right and wrong answers occurs: the same as drawing rows, but quick."""
-    right = np.stack([each.argmax(axis=1) == truth for each in predictions], axis=1)
-    patterns, counts = np.unique(right, axis=0, return_counts=True)
-    drawn = random.multinomial(len(truth), counts / len(truth), size=draws)
-    return np.asarray(drawn @ patterns / len(truth), dtype=np.float64)
-
-
-def _errors(truth: Array, predictions: Sequence[Floats], draws: int, random: Generator) -> Floats:
-    squares = np.stack([(each - truth) ** 2 for each in predictions], axis=1)
-    means = [squares[random.integers(len(truth), size=len(truth))].mean(axis=0) for _ in range(draws)]
-    return np.asarray(np.sqrt(means))
-
-
-_RESAMPLERS = {"binary": _areas, "multiclass": _accuracies, "regression": _errors}

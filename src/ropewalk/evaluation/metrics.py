@@ -5,13 +5,11 @@ numbers (rows,).
 """
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn import metrics as sk
 
 from ropewalk.errors import DataError, TrainingError
+from ropewalk.evaluation.scorers import SCORERS, Array, Floats, Ranking
 
-Floats = NDArray[np.float64]
-Array = NDArray[np.float64] | NDArray[np.int64]
+__all__ = ["Array", "Floats", "check_predictions", "check_truth", "roc_auc", "score"]
 
 
 def score(task: str, truth: Array, predicted: Floats) -> dict[str, float]:
@@ -22,14 +20,15 @@ def score(task: str, truth: Array, predicted: Floats) -> dict[str, float]:
         TrainingError: The model predicts something that is no finite number.
     """
     check_predictions(predicted)
-    scores = _SCORERS[task](truth, predicted)
+    once = np.ones((1, len(truth)), dtype=np.uint8)
+    scores = {name: float(value[0]) for name, value in SCORERS[task](truth, predicted).scores(once).items()}
     bad = [name for name, value in scores.items() if not np.isfinite(value)]
     if bad:
         raise DataError(
             f"{', '.join(bad)} cannot be computed on the test split: the target's numbers are too large "
             f"(up to {np.max(np.abs(truth)):.3g}). Rescale the target."
         )
-    return {name: float(value) for name, value in scores.items()}
+    return scores
 
 
 def check_predictions(predicted: Floats) -> None:
@@ -65,47 +64,5 @@ def check_truth(task: str, truth: Array, classes: list[str]) -> None:
 
 def roc_auc(truth: Array, scores: Floats) -> float:
     """Return the area under the ROC curve of `scores` for `truth` in {0, 1}, with both present."""
-    return float(sk.roc_auc_score(truth, scores))
-
-
-def _binary(truth: Array, predicted: Floats) -> dict[str, float]:
-    positive = predicted[:, 1]
-    chosen = predicted.argmax(axis=1)
-    return {
-        "roc_auc": roc_auc(truth, positive),
-        "average_precision": sk.average_precision_score(truth, positive),
-        "accuracy": sk.accuracy_score(truth, chosen),
-        "balanced_accuracy": sk.balanced_accuracy_score(truth, chosen),
-        "f1": sk.f1_score(truth, chosen, zero_division=0),
-        "precision": sk.precision_score(truth, chosen, zero_division=0),
-        "recall": sk.recall_score(truth, chosen, zero_division=0),
-        "log_loss": sk.log_loss(truth, predicted, labels=[0, 1]),
-        "brier": sk.brier_score_loss(truth, positive),
-    }
-
-
-def _multiclass(truth: Array, predicted: Floats) -> dict[str, float]:
-    chosen = predicted.argmax(axis=1)
-    present = np.unique(truth)
-    recalls = [np.mean(chosen[truth == each] == each) for each in present]
-    areas = [roc_auc(truth == each, predicted[:, each]) for each in present]
-    return {
-        "accuracy": sk.accuracy_score(truth, chosen),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "macro_f1": sk.f1_score(truth, chosen, average="macro", zero_division=0),
-        "roc_auc": float(np.mean(areas)),
-        "log_loss": sk.log_loss(truth, predicted, labels=np.arange(predicted.shape[1])),
-    }
-
-
-def _regression(truth: Array, predicted: Floats) -> dict[str, float]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return {
-            "rmse": sk.root_mean_squared_error(truth, predicted),
-            "mae": sk.mean_absolute_error(truth, predicted),
-            "median_absolute_error": sk.median_absolute_error(truth, predicted),
-            "r2": sk.r2_score(truth, predicted),
-        }
-
-
-_SCORERS = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
+    area, _ = Ranking(np.asarray(truth) == 1, scores).areas(np.ones((1, len(scores)), dtype=np.uint8))
+    return float(area[0])

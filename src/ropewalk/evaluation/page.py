@@ -5,12 +5,14 @@ from typing import Any
 
 from ropewalk.artifacts import RAW_DATA, SPLIT, Manifest
 from ropewalk.evaluation.behaviour import behaviour
-from ropewalk.evaluation.catalog import BY_TASK, METRICS, Metric, gain, headline
+from ropewalk.evaluation.catalog import METRICS, headline
+from ropewalk.evaluation.page_decision import comparison, decision, difference_fact
+from ropewalk.evaluation.page_parts import importance, operating_point, slices, speed
 from ropewalk.evaluation.results import Results
 from ropewalk.preprocess.columns import UNUSED, Column
 from ropewalk.report import plots
 from ropewalk.report.blocks import Cell, CellValue, Fact, Facts, Plot, Plots, Section, Table
-from ropewalk.report.format import aligned, count, duration, number, percent, short, signed
+from ropewalk.report.format import aligned, count, duration, number, percent, short
 from ropewalk.report.page import render_page
 from ropewalk.report.plots import Line
 from ropewalk.training.model import TrainedModel
@@ -21,21 +23,24 @@ _SECOND = {"binary": "average_precision", "multiclass": "macro_f1", "regression"
 
 def evaluation_page(model: TrainedModel, results: Results, *, train: Manifest, test: Manifest) -> str:
     """Return the page as HTML."""
-    decision = results.decision
-    promoted = decision.verdict == "promote"
+    promoted = results.decision.verdict == "promote"
     unseen = f"{count(len(results.truth))} rows that training never saw."
     return render_page(
         eyebrow="Model evaluation",
         title=f"Predicting {model.target}",
         subtitle=_subtitle(model, results, test),
-        status=("good" if promoted else "bad", "Promote" if promoted else "Hold", decision.reason),
+        status=("good" if promoted else "bad", "Promote" if promoted else "Hold", results.decision.reason),
         headline=_headline(model, results),
         sections=[
-            _comparison(model, results),
+            decision(results),
+            comparison(model, results),
             Section("On the test rows", behaviour(model, results), note=unseen),
-            _decision(results),
+            *operating_point(model, results),
+            *slices(model, results),
+            *importance(model, results),
+            speed(results),
             _training(model),
-            _data(model, train, test),
+            _data(model, results, train, test),
             _columns(model.preprocessor.columns),
         ],
     )
@@ -54,82 +59,16 @@ def _subtitle(model: TrainedModel, results: Results, test: Manifest) -> str:
 def _headline(model: TrainedModel, results: Results) -> list[Fact]:
     best = headline(model.task)
     scores = results.model.scores
-    value, low, high = aligned([scores[best.name], *results.interval])
+    value, low, high = aligned([scores[best.name], *results.intervals[best.name]])
     second = METRICS[_SECOND[model.task]]
     beside, guess = aligned([scores[second.name], results.trivial.scores[second.name]])
     sure = f"95 % interval {low} to {high}" if low < high else "too few mistakes for an interval"
     facts = [Fact(best.title, value, detail=sure), Fact(second.title, beside, detail=f"{guess} for a guess")]
-    if results.difference is not None:
-        facts.append(_difference(best, scores[best.name], results.difference))
-    latency = duration(results.speed.single_row_seconds)
-    facts.append(Fact("Rows per second", count(round(results.speed.rows_per_second)), detail=f"{latency} for one row"))
+    if results.differences:
+        facts.append(difference_fact(best, results))
+    row = duration(results.speed.row_seconds)
+    facts.append(Fact("Rows per second", count(round(results.speed.rows_per_second)), detail=f"{row} for one row"))
     return facts
-
-
-def _difference(metric: Metric, value: float, difference: tuple[float, float, float]) -> Fact:
-    _, shown, low, high = aligned([value, *difference])
-    better = gain(metric, difference[0], 0) > 0
-    clear = not difference[1] <= 0 <= difference[2]
-    name = metric.title.lower() if metric.title.istitle() else metric.title
-    word = f"{'better' if better else 'worse'} {name}" if clear else f"no clear difference in {name}"
-    span = f"95 % interval {signed(low)} to {signed(high)}"
-    return Fact("Against gradient boosting", signed(shown), detail=f"{word}; {span}")
-
-
-def _comparison(model: TrainedModel, results: Results) -> Section:
-    others = [each.title for each in results.contenders[1:]]
-    headers = ["Metric", results.model.title, *others]
-    if results.boosting is not None:
-        headers.append("Against boosting")
-    rows = [_comparison_row(METRICS[name], results) for name in BY_TASK[model.task]]
-    rows.append(_fitting_row(results))
-    table = Table(headers, rows, caption="Scores on the test rows; the best is bold", numeric=range(1, len(headers)))
-    return Section("Comparison", [table], note=_comparison_note(results))
-
-
-def _comparison_note(results: Results) -> str:
-    guess = "A guess gives every row the same answer: the class shares, or the mean, of the training rows."
-    if results.boosting is None:
-        return guess
-    boosting = (
-        "Gradient boosting is scikit-learn's HistGradientBoosting with default settings on the same columns, "
-        f"fitted on {count(results.boosting.rows)} training rows."
-    )
-    return f"{boosting} {guess}"
-
-
-def _comparison_row(metric: Metric, results: Results) -> list[CellValue]:
-    values = [each.scores[metric.name] for each in results.contenders]
-    best = min(values) if metric.lower_is_better else max(values)
-    difference = values[0] - values[1]
-    *shown, shown_difference = aligned([*values, difference])
-    title = f"{metric.title} ↓" if metric.lower_is_better else metric.title
-    row: list[CellValue] = [Cell(title, title="less is better" if metric.lower_is_better else "more is better")]
-    for value, text in zip(values, shown, strict=True):
-        row.append(Cell(text, strong=value == best, title="best" if value == best else ""))
-    if results.boosting is None:
-        return row
-    ahead = gain(metric, difference, 0)
-    word = "better" if ahead > 0 else "worse" if ahead < 0 else "equal"
-    return [*row, Cell(signed(shown_difference), detail=word)]
-
-
-def _fitting_row(results: Results) -> list[CellValue]:
-    times = [duration(each.seconds) if each.seconds else None for each in results.contenders]
-    return ["Time to fit", *times, *([None] if results.boosting is not None else [])]
-
-
-def _decision(results: Results) -> Section:
-    rows: list[list[CellValue]] = [
-        [
-            rule.rule,
-            *aligned([rule.value, rule.limit]),
-            Cell("met", tone="good") if rule.passed else Cell("not met", tone="bad"),
-        ]
-        for rule in results.decision.rules
-    ]
-    table = Table(["Condition", "Found", "Limit", "Result"], rows, numeric=(1, 2), caption="Conditions of promotion")
-    return Section("Decision", [table], note="A model is promoted when every condition is met.")
 
 
 def _training(model: TrainedModel) -> Section:
@@ -173,7 +112,7 @@ def _training(model: TrainedModel) -> Section:
     return Section("Training", [Plots([*drawn, Facts(named)])])
 
 
-def _data(model: TrainedModel, train: Manifest, test: Manifest) -> Section:
+def _data(model: TrainedModel, results: Results, train: Manifest, test: Manifest) -> Section:
     raw = _source(test, RAW_DATA)
     sources = [source["facts"] for source in model.manifest.made_from if source["kind"] == SPLIT]
     validation: dict[str, Any] = next((facts for facts in sources if facts.get("split") == "validation"), {})
@@ -187,7 +126,7 @@ def _data(model: TrainedModel, train: Manifest, test: Manifest) -> Section:
         _named("Validation rows", count(validation["rows"]) if validation else None),
         _named("Test rows", count(test.facts["rows"])),
         _digest("Training split", train.digest),
-        _digest("Test split", test.digest),
+        _digest("Test split, of the champion too" if results.difference("champion") else "Test split", test.digest),
         _digest("Model", model.manifest.digest),
     ]
     note = "What the model was made from. Commits and digests are shortened; point at one to see all of it."

@@ -166,11 +166,11 @@ def residuals(errors: Numbers, *, unit: str, label: str) -> str:
 
 
 @styled
-def thresholds(lines: Sequence[Line], *, label: str) -> str:
-    """Draw rates over the threshold from which a row counts as positive; 0.5 is marked."""
+def thresholds(lines: Sequence[Line], *, label: str, chosen: float = 0.5) -> str:
+    """Draw rates over the threshold from which a row counts as positive; the one `chosen` is marked."""
     drawing = Drawing()
     drawing.unit_square()
-    drawing.axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+    drawing.axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     _draw_lines(drawing, lines)
     drawing.axes.set(xlabel="Threshold", ylabel="Rate")
     _legend(drawing, lines, "best")
@@ -238,6 +238,27 @@ def bars(
     return drawing.svg(label)
 
 
+@styled
+def ranges(
+    labels: Sequence[str], values: Numbers, *, low: Numbers, high: Numbers, label: str, x_label: str = ""
+) -> str:
+    """Draw a point per label, from the top down, with `low` to `high` as a bar; the line marks 0."""
+    drawing = Drawing(height=76 + 24 * len(labels))
+    axes = drawing.axes
+    places = range(len(labels))
+    axes.axvline(0, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
+    axes.hlines(places, low, high, color=PRIMARY, linewidth=1.6, alpha=0.55)
+    axes.plot(values, places, "o", color=PRIMARY, markersize=4.5)
+    axes.set_yticks(places, [_clip(name, 22) for name in labels])
+    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=x_label)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_formatter(lambda value, _: _tick(value))
+    axes.spines["left"].set_visible(False)
+    drawing.grid()
+    return drawing.svg(label)
+
+
 def _draw_lines(drawing: Drawing, lines: Sequence[Line], *, reverse: bool = True) -> None:
     if len(lines) > _MOST_NAMED_LINES:
         for line in lines:
@@ -266,7 +287,7 @@ def _cell_text(drawing: Drawing, place: tuple[int, int], rows: int, share: float
     column, row = place
     if classes <= _MOST_NARROW_CLASSES:
         drawing.axes.text(column, row - 0.03, count(rows), ha="center", va="bottom", fontsize=12, weight="bold")
-        drawing.axes.text(column, row + 0.06, percent(share), ha="center", va="top", color=MUTED)
+        drawing.axes.text(column, row + 0.06, percent(share), ha="center", va="top")
     elif rows:
         drawing.axes.text(column, row, count(rows), ha="center", va="center")
 

@@ -21,7 +21,8 @@ from ropewalk.preprocess.splits import read_split, write_split
 from ropewalk.training.model import TrainedModel, load_model
 
 TASKS = ("binary", "multiclass", "regression")
-QUICK = EvaluationConfig(confidence_resamples=200)
+FULL = EvaluationConfig(confidence_resamples=200)
+QUICK = replace(FULL, baseline_rows=0, importance_rows=0)
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def run(fitted: Callable[[str], Path], tmp_path: Path) -> Callable[..., Evaluate
             test=paths["test"],
             evaluation=tmp_path / "evaluation",
             report=tmp_path / "report.html",
+            champion=paths.get("champion"),
             config=config,
         )
 
@@ -45,9 +47,10 @@ def run(fitted: Callable[[str], Path], tmp_path: Path) -> Callable[..., Evaluate
 def test_the_artifact_holds_finite_scores_baselines_curves_and_the_decision(
     task: str, run: Callable[..., Evaluated], tmp_path: Path
 ) -> None:
-    found = run(task)
+    found = run(task, FULL)
     manifest = read_artifact(tmp_path / "evaluation", EVALUATION)
-    assert set(manifest.files) == {"metrics.json", "baselines.json", "decision.json", "curves.json"}
+    names = ("metrics", "baselines", "champion", "decision", "curves", "slices", "importance")
+    assert set(manifest.files) == {f"{name}.json" for name in names}
     contents = {name: json.loads((tmp_path / "evaluation" / name).read_text()) for name in manifest.files}
     assert contents["metrics.json"] == found.metrics
     assert all(math.isfinite(value) for value in found.metrics.values())
@@ -58,9 +61,12 @@ def test_the_artifact_holds_finite_scores_baselines_curves_and_the_decision(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_headline_lies_inside_its_interval_and_beats_the_guess(task: str, run: Callable[..., Evaluated]) -> None:
+def test_every_metric_lies_inside_its_interval_and_the_headline_beats_the_guess(
+    task: str, run: Callable[..., Evaluated]
+) -> None:
     metrics, best = run(task).metrics, headline(task).name
-    assert metrics[f"{best}_low"] < metrics[best] < metrics[f"{best}_high"]
+    for name in BY_TASK[task]:
+        assert metrics[f"{name}_low"] < metrics[name] < metrics[f"{name}_high"]
     assert (metrics[best] < metrics[f"trivial_{best}"]) == headline(task).lower_is_better
 
 
@@ -74,7 +80,7 @@ def test_scores_are_those_of_the_models_own_predictions(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_evaluating_twice_gives_the_same_bytes(task: str, run: Callable[..., Evaluated]) -> None:
-    assert run(task).manifest.digest == run(task).manifest.digest
+    assert run(task, FULL).manifest.digest == run(task, FULL).manifest.digest
 
 
 def test_lineage_leads_from_the_evaluation_to_the_raw_data(run: Callable[..., Evaluated]) -> None:
@@ -99,7 +105,7 @@ def test_a_missed_limit_holds_the_model_and_still_writes_everything(
 
 
 def test_without_baseline_rows_there_is_no_gradient_boosting(run: Callable[..., Evaluated], tmp_path: Path) -> None:
-    found = run("binary", replace(QUICK, baseline_rows=0))
+    found = run("binary", replace(FULL, baseline_rows=0))
     assert "gradient_boosting_roc_auc" not in found.metrics
     assert "boosting" not in (tmp_path / "report.html").read_text()
 
@@ -157,13 +163,103 @@ def test_a_limit_of_another_task_is_refused(run: Callable[..., Evaluated]) -> No
         run("regression", replace(QUICK, minimum={"roc_auc": 0.5}))
 
 
+def test_the_champion_is_compared_on_the_same_test_rows(
+    run: Callable[..., Evaluated], fitted: Callable[..., Path], champion_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    old = fitted("binary", "linear") / "model"
+    found = run("binary", champion=champion_of(old))
+    decision = json.loads((tmp_path / "evaluation" / "decision.json").read_text())
+    compared = json.loads((tmp_path / "evaluation" / "champion.json").read_text())
+    test, manifest = read_split(fitted("binary") / "test")
+    model = load_model(old)
+    expected = sk.roc_auc_score(test["outcome"].to_pylist(), model.predict(test)[:, 1])
+    assert compared["scores"]["roc_auc"] == found.metrics["champion_roc_auc"] == pytest.approx(expected)
+    difference = compared["differences"]["roc_auc"]
+    assert difference["value"] == found.metrics["roc_auc"] - found.metrics["champion_roc_auc"]
+    assert difference["low"] < difference["value"] < difference["high"]
+    assert decision["test_digest"] == manifest.digest
+    assert decision["champion"] == {"version": "3", "run_id": "r1", "digest": model.manifest.digest, "problem": ""}
+    assert {tuple(rule) for rule in decision["rules"]} == {("rule", "value", "limit", "passed")}
+    assert any("worse than the champion's" in rule["rule"] for rule in decision["rules"])
+    page = (tmp_path / "report.html").read_text()
+    assert "Champion, version 3" in page
+    assert "Against the champion" in page
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_same_model_again_is_not_inferior_and_not_superior(
+    task: str, run: Callable[..., Evaluated], fitted: Callable[..., Path], champion_of: Callable[..., Path]
+) -> None:
+    champion = champion_of(fitted(task) / "model")
+    assert run(task, champion=champion).verdict == "promote"
+    held = run(task, replace(QUICK, against_champion="superior"), champion=champion)
+    assert held.verdict == "hold"
+    assert "better than the champion's" in held.reason
+
+
+def test_a_better_champion_holds_the_model(
+    run: Callable[..., Evaluated], fitted: Callable[..., Path], champion_of: Callable[..., Path]
+) -> None:
+    found = run(
+        "regression",
+        model=fitted("regression", "linear") / "model",
+        champion=champion_of(fitted("regression") / "model"),
+    )
+    assert found.metrics["rmse"] > found.metrics["champion_rmse"]
+    assert found.verdict == "hold"
+
+
+def test_a_champion_of_another_schema_holds_the_model_and_is_told_on_the_page(
+    run: Callable[..., Evaluated], fitted: Callable[..., Path], champion_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    champion = champion_of(fitted("regression") / "model")
+    found = run("binary", champion=champion)
+    assert found.verdict == "hold"
+    assert (
+        "version 3, cannot be compared with, so a person should decide. It predicts 'outcome' (regression)"
+        in found.reason
+    )
+    assert json.loads((tmp_path / "evaluation" / "champion.json").read_text()) is None
+    assert "It predicts &#39;outcome&#39; (regression)" in (tmp_path / "report.html").read_text()
+    assert run("binary", replace(QUICK, incomparable_champion="promote"), champion=champion).verdict == "promote"
+
+
+def test_a_chosen_threshold_is_told_with_its_scores(run: Callable[..., Evaluated], tmp_path: Path) -> None:
+    found = run("binary", replace(QUICK, threshold={"false_positive": 1, "false_negative": 20}))
+    assert 0 < found.metrics["threshold"] < 0.5
+    assert found.metrics["threshold_recall"] > found.metrics["recall"]
+    assert found.metrics["threshold_cost_per_row"] > 0
+    assert "for the least cost, 1 per false alarm and 20 per miss" in (tmp_path / "report.html").read_text()
+
+
+def test_slices_and_columns_are_written_worst_and_most_important_first(
+    run: Callable[..., Evaluated], tmp_path: Path
+) -> None:
+    run("binary", replace(FULL, slice_rows=20))
+    slices, importance = (
+        json.loads((tmp_path / "evaluation" / f"{name}.json").read_text()) for name in ("slices", "importance")
+    )
+    values = [each["value"] for each in slices]
+    assert len(values) == 7
+    assert values == sorted(values)
+    assert importance[0]["column"] == "length"
+
+
+def test_budgets_are_measured_and_held_to(run: Callable[..., Evaluated], tmp_path: Path) -> None:
+    found = run("binary", replace(QUICK, row_milliseconds=1e-6, model_megabytes=1000.0, calibration_limit=1.0))
+    decision = json.loads((tmp_path / "evaluation" / "decision.json").read_text())
+    assert [rule["passed"] for rule in decision["rules"]] == [True, True, False, True]
+    assert found.manifest.facts["single_row_milliseconds"] > 0
+    assert "Latency of one row, in milliseconds, at most" in found.reason
+
+
 def test_names_from_the_data_cannot_write_html(
     run: Callable[..., Evaluated], fitted: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evil = '<script>alert("x")</script>'
     monkeypatch.setattr(TrainedModel, "classes", property(lambda _: ["no", evil]))
     monkeypatch.setattr(TrainedModel, "target", property(lambda _: "outcome"))
-    run("binary", replace(QUICK, baseline_rows=0))
+    run("binary")
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;" in page

@@ -22,6 +22,21 @@ from ropewalk.evaluation.config import EvaluationConfig, check_limits
         ({"confidence_resamples": 99}, "need 100 to 100000"),
         ({"seed": -1}, "need 0 or more"),
         ({"minimal": {}}, "Did you mean 'minimum'"),
+        ({"margin": 1.5}, "need a share, 0 to 1"),
+        ({"slice_margin": -0.1}, "need a share, 0 to 1"),
+        ({"calibration_limit": 2}, "need a share, 0 to 1"),
+        ({"slice_limit": math.nan}, "need a finite number"),
+        ({"slice_rows": 19}, "need 20 or more"),
+        ({"row_milliseconds": 0}, "need a number above 0"),
+        ({"batch_milliseconds": math.inf}, "need a number above 0"),
+        ({"model_megabytes": -1}, "need a number above 0"),
+        ({"importance_rows": -1}, "need 0"),
+        ({"against_champion": "better"}, "'non_inferior' or 'superior'"),
+        ({"incomparable_champion": "ignore"}, "'hold' or 'promote'"),
+        ({"threshold": {"false_positive": 1}}, "give both costs"),
+        ({"threshold": {"precision": 0.9, "recall": 0.9}}, "give both costs"),
+        ({"threshold": {"precision": 1.1}}, "need a share above 0, up to 1"),
+        ({"threshold": {"false_positive": 0, "false_negative": 5}}, "need a cost above 0"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
@@ -54,3 +69,11 @@ def test_limits_on_the_tasks_own_metrics_are_accepted(task: str) -> None:
         maximum={name: 9.0 for name in names if METRICS[name].lower_is_better},
     )
     check_limits(config, task)
+
+
+def test_a_threshold_or_calibration_that_the_task_does_not_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a multiclass model has none"):
+        check_limits(EvaluationConfig(threshold={"recall": 0.9}), "multiclass")
+    with pytest.raises(ConfigError, match="gives no probabilities"):
+        check_limits(EvaluationConfig(calibration_limit=0.1), "regression")
+    check_limits(EvaluationConfig(threshold={"recall": 0.9}, calibration_limit=0.1), "binary")

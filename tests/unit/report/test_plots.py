@@ -46,6 +46,8 @@ DRAWN: dict[str, Callable[[], str]] = {
     ),
     "bars": lambda: plots.bars(["a", "b", LONG[0]], [3, 0.5, -1], label="what it shows"),
     "bars of zeros": lambda: plots.bars(["a"], [0], label="what it shows"),
+    "ranges": lambda: plots.ranges(["a", LONG[0]], [0.5, 0], low=[0.4, -0.1], high=[0.6, 0.1], label="what it shows"),
+    "ranges of nothing": lambda: plots.ranges(["a"], [0], low=[0], high=[0], label="what it shows"),
 }
 
 
