@@ -33,13 +33,13 @@ def check_config(
 
     Args:
         config: Sections "data", "validation", "preprocess", "training", "tuning" and "evaluation", each an object of settings.
-        data: Where the data are kept, to refuse a URL that holds credentials.
+        data: Where the data are kept.
         task: "auto", "binary", "multiclass" or "regression".
         epochs: Most passes over the training rows; 0 has it chosen by the table's size.
         model_name: Name in the model registry.
-        mlflow_tracking_uri: Where to record the model; empty for MLFLOW_TRACKING_URI, else the embedded store.
-        push_to: Where to version what is made, to refuse a URL that holds credentials.
-        search: Search space of tune_model; empty for the architecture's own.
+        mlflow_tracking_uri: Where to record the model. No address may hold credentials.
+        push_to: Where to version what is made.
+        search: Search space of tune_model.
         max_trials: Trials of tune_model; 0 when nothing is searched.
 
     Returns:

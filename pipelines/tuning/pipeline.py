@@ -5,6 +5,7 @@ from kfp import dsl
 from ropewalk.components import (
     check_config,
     evaluate_model,
+    fetch_champion,
     preprocess_table,
     pull_data,
     register_model,
@@ -98,10 +99,15 @@ def tuning(
             config=checked.outputs["tuning"],
             training=checked.outputs["training"],
         )
+        in_use = fetch_champion(name=model_name, mlflow_tracking_uri=mlflow_tracking_uri)
+        in_use.after(tuned)
+        # Another model may be the champion by the next run.
+        in_use.set_caching_options(False)
         evaluated = evaluate_model(
             model=tuned.outputs["model"],
             train=split.outputs["train"],
             test=split.outputs["test"],
+            champion=in_use.outputs["champion"],
             config=checked.outputs["evaluation"],
         )
         register_model(

@@ -18,6 +18,7 @@ from ropewalk.errors import ConfigError, nearest
 from ropewalk.tuning.profile import TuneProfile
 
 _EXECUTOR = "exec-"
+_WIDTH = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +109,13 @@ def read_profile(file: Path) -> Profile:
 def apply_profile(text: str, profile: Profile) -> str:
     """Return compiled YAML with what `profile` gives each step."""
     specification, *documents = yaml.safe_load_all(text)
-    before = yaml.safe_dump(specification)
     _add_variables(specification, profile)
     _set_cluster(specification, profile)
     platform = _add_platform(specification, documents[0] if documents else {}, profile)
-    first, _, _ = text.partition("\n---\n")
-    changed = yaml.safe_dump(specification)
-    if changed != before:
-        comments = [line for line in first.splitlines() if line.startswith("#")]
-        first = "\n".join([*comments, changed])
-    return first.rstrip("\n") + "\n" + (f"---\n{yaml.safe_dump(platform)}" if platform else "")
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    # KFP folds at 80 columns, which cuts the source of components into more and longer pieces.
+    dumped = yaml.safe_dump(specification, width=_WIDTH)
+    return "\n".join([*comments, dumped]) + (f"---\n{yaml.safe_dump(platform, width=_WIDTH)}" if platform else "")
 
 
 def check_steps(profile: Profile, known: set[str]) -> None:
