@@ -17,6 +17,7 @@ STEPS = [
     "validate-data",
     "preprocess-table",
     "tune-model",
+    "fetch-champion",
     "evaluate-model",
     "register-model",
     "report-run",
