@@ -98,9 +98,7 @@ def test_a_model_is_loaded_without_the_users_modules_on_the_path(
     )
     done = register(tmp_path / "model", make_evaluation(tmp_path / "model"), report, name="own", run_id="r1")
     source = Path(connect(store).get_model_version("own", done.version).source.removeprefix("file://"))
-    assert {"own_shop", "own_blocks.py", "own_rows.py", "ropewalk"} <= {
-        each.name for each in (source / "code").iterdir()
-    }
+    assert {"own_shop", "own_blocks.py", "own_rows.py"} <= {each.name for each in (source / "code").iterdir()}
     assert not list(source.rglob("*.pyc"))
     assert "psutil==" in (source / "requirements.txt").read_text(encoding="utf-8")
     rows = read_split(paths["test"])[0].to_pandas().drop(columns="y")
