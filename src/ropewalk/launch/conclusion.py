@@ -81,10 +81,14 @@ def _times(run: Run) -> Table:
 
 
 def _metrics(run: Run) -> Table:
-    table = Table("metric", "value", box=None)
+    table = Table("metric", "value", "95 % interval", box=None)
     table.columns[1].justify = "right"
+    ends = {f"{name}_{end}" for name in run.metrics for end in ("low", "high")}
     for name, value in run.metrics.items():
-        table.add_row(name, f"{value:.6g}")
+        low, high = (run.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        interval = "" if low is None or high is None else f"{low:.4g} to {high:.4g}"
+        if name not in ends:
+            table.add_row(name, f"{value:.6g}", interval)
     return table
 
 
