@@ -149,7 +149,10 @@ def explain(*, model: str | None, data: str | None, tracking_uri: str, as_json: 
 
 
 def _version_row(version: "VersionLine", *, everything: bool) -> list[str]:
-    shown = list(version.metrics.items())[: None if everything else _METRICS]
+    from ropewalk.registry.catalog import INTERVAL_ENDS
+
+    metrics = [(name, value) for name, value in version.metrics.items() if not name.endswith(INTERVAL_ENDS)]
+    shown = metrics[: None if everything else _METRICS]
     return [
         version.version,
         "\n".join(version.aliases),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+INTERVAL_ENDS = ("_low", "_high")
+"""How the ends of a metric's 95 % interval are called, after the metric's name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelLine:
@@ -184,9 +187,10 @@ def moment(milliseconds: int | None) -> str:
 
 
 def measured(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the test metrics among those of a run, the baselines' last."""
+    """Return the test metrics among those of a run; ends of intervals and the baselines' last."""
     own = {name: value for name, value in metrics.items() if not name.startswith(("training.", "system/"))}
-    return dict(sorted(own.items(), key=lambda entry: (entry[0].startswith("baseline."), entry[0])))
+    last = {name for name in own if name.startswith("baseline.") or name.endswith(INTERVAL_ENDS)}
+    return dict(sorted(own.items(), key=lambda entry: (entry[0] in last, entry[0])))
 
 
 def _line(client: MlflowClient, version: ModelVersion, named: dict[str, str]) -> VersionLine:
