@@ -4,17 +4,12 @@ from kfp import dsl
 
 from ropewalk.components import (
     check_config,
-    evaluate_model,
-    fetch_champion,
-    preprocess_table,
-    pull_data,
     register_model,
     report_run,
-    resolve_data,
     train_model,
-    validate_data,
     version_results,
 )
+from ropewalk.pipelines.stages import judge_model, split_table
 
 
 @dsl.pipeline(name="training", display_name="Ropewalk: training")
@@ -63,31 +58,14 @@ def training(
             mlflow_tracking_uri=mlflow_tracking_uri,
             push_to=push_to,
         )
-        resolved = resolve_data(source=data, path=data_path, revision=data_revision, config=checked.outputs["data"])
-        # A branch or a file may hold other bytes tomorrow; what is pulled by commit and hash is not pulled twice.
-        resolved.set_caching_options(False)
-        pulled = pull_data(
-            source=data,
-            path=data_path,
-            revision=resolved.outputs["revision"],
-            pattern=resolved.outputs["pattern"],
-            cache=resolved.outputs["cache"],
-            expected_hash=resolved.outputs["hash"],
-            reference_revision=resolved.outputs["reference_revision"],
-        )
-        validated = validate_data(
-            data=pulled.outputs["data"],
-            reference=pulled.outputs["reference"],
+        split = split_table(
+            data=data,
+            data_path=data_path,
+            data_revision=data_revision,
             target=target,
             task=task,
-            config=checked.outputs["validation"],
-        )
-        split = preprocess_table(
-            data=pulled.outputs["data"],
-            target=validated.outputs["target"],
-            task=validated.outputs["task"],
             time_column=time_column,
-            config=checked.outputs["preprocess"],
+            checked=checked,
         )
         trained = train_model(
             train=split.outputs["train"],
@@ -97,16 +75,8 @@ def training(
             seed=seed,
             config=checked.outputs["training"],
         )
-        in_use = fetch_champion(name=model_name, mlflow_tracking_uri=mlflow_tracking_uri)
-        in_use.after(trained)
-        # Another model may be the champion by the next run.
-        in_use.set_caching_options(False)
-        evaluated = evaluate_model(
-            model=trained.outputs["model"],
-            train=split.outputs["train"],
-            test=split.outputs["test"],
-            champion=in_use.outputs["champion"],
-            config=checked.outputs["evaluation"],
+        evaluated = judge_model(
+            trained, split, model_name=model_name, mlflow_tracking_uri=mlflow_tracking_uri, checked=checked
         )
         register_model(
             model=trained.outputs["model"],

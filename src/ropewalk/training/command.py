@@ -37,7 +37,7 @@ def train_command(
         preprocessor: Preprocessor artifact, learned from the same training split; named in the same way.
         model: Where to write the model: a folder or a URI.
         curves: Where to write a page with the training curves; absent: none.
-        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200). For
+        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 125). For
             gradient boosting: most rounds; 0: 1,000.
         seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
         settings: Settings as a JSON object, instead of their flags.

@@ -59,7 +59,7 @@ def train(
         preprocessor: Preprocessor artifact, learned from the same training split.
         model: Where to write the model.
         curves: Where to write a page with the training curves; absent: none.
-        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 200). For
+        epochs: Most passes over the training rows; 0: as many as the table's size calls for (8 to 125). For
             gradient boosting: most rounds; 0: 1,000.
         seed: Seed of initial weights, shuffling and dropout. Same seed, rows and machine: same model.
         config: Architecture, its settings, and the optimiser's.
