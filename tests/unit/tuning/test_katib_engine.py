@@ -531,7 +531,7 @@ def test_two_attempts_at_once_share_one_experiment(katib_api, katib_engine, valu
     assert len(katib_api.controller.commands) == 2
 
 
-TRIALS = 6
+TRIALS = KILLS = 10
 STEP = """
 import json, sys
 from ropewalk.cluster.connect import connect
@@ -549,9 +549,12 @@ print("table", [(each.values["what"], each.state) for each in snapshot.trials])
 
 @pytest.fixture
 def step(spec, tmp_path):
-    """Return a function that starts the step in a process of its own; its trials note that they ran."""
+    """Return a function that starts the step in a process of its own; its trials note that they ran.
+
+    A trial ends once there is a file `mark.go.<number>`.
+    """
     started = []
-    line = 'echo x >> "$MARK.$0"; sleep 0.3; echo "loss=$0"'
+    line = 'echo x >> "$MARK.$0"; until [ -e "$MARK.go.$0" ]; do sleep 0.02; done; echo "loss=$0"'
     words = [str(number) for number in range(TRIALS)]
     content = json.dumps(
         spec(
@@ -576,18 +579,22 @@ def step(spec, tmp_path):
 
 
 def test_a_step_that_is_killed_at_random_moments_has_one_experiment_and_repeats_nothing(katib_api, step, tmp_path):
-    """The first one is killed while it waits for the answer to its creation; the others after some request."""
-    for requests in (1, *random.Random(5).sample(range(2, 15), 2)):
+    """The first one is killed while it waits for the answer to its creation; the others after some request.
+
+    A trial ends, and the next one starts, while nobody looks.
+    """
+    for number, requests in enumerate((1, *random.Random(5).sample(range(2, 15), KILLS - 1))):
         process, seen = step(), len(katib_api.asked)
         katib_api.wait_for(lambda most=seen + requests: len(katib_api.asked) >= most, 60)
         process.kill()
         process.wait()
+        (tmp_path / f"mark.go.{number}").touch()
     said, _ = step().communicate(timeout=60)
     table = [(str(number), "succeeded") for number in range(TRIALS)]
     assert f"table {table}" in said, said
     assert len({each["metadata"]["uid"] for each in katib_api.all_of("experiments")}) == 1
     assert [(tmp_path / f"mark.{number}").read_text().count("x") for number in range(TRIALS)] == [1] * TRIALS
-    assert len(katib_api.sent) == 4
+    assert len(katib_api.sent) == KILLS + 1
 
 
 def test_a_step_that_is_terminated_takes_its_experiment_with_it(katib_api, step):
