@@ -20,6 +20,9 @@ import difflib
 import os
 from collections.abc import Iterable
 
+_FEWEST_LETTERS = 3
+"""A shorter name is the beginning of too much."""
+
 
 class RopewalkError(Exception):
     """Base of every error that Ropewalk raises on purpose."""
@@ -76,6 +79,8 @@ class RunError(RopewalkError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the closest of `known`, or "" when none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return " Did you mean 'x'?" for what begins so or is closest of `known`, or "" when none is close."""
+    names = list(known)
+    longer = [each for each in names if len(name) >= _FEWEST_LETTERS and each.startswith(name)]
+    close = longer or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
