@@ -79,8 +79,8 @@ class RunError(RopewalkError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for what begins so or is closest of `known`, or "" when none is close."""
+    """Return " Did you mean 'x'?" for the closest of `known`, else for one that begins so, else ""."""
     names = list(known)
     longer = [each for each in names if len(name) >= _FEWEST_LETTERS and each.startswith(name)]
-    close = longer or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    likely = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or longer
+    return f" Did you mean {likely[0]!r}?" if likely else ""
