@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ropewalk.errors import ConfigError
 from ropewalk.launch import catalog
-from ropewalk.launch.profiles import Profile, apply_profile, check_steps
+from ropewalk.launch.profiles import Profile
+from ropewalk.launch.profiles.apply import apply_profile, check_steps
+from ropewalk.launch.profiles.read import check_profile
 from ropewalk.launch.readme import make_readme, readme_path
 from ropewalk.launch.specification import Specification, read_specification
 
@@ -44,8 +46,9 @@ def compile_everything(profile: Profile = Profile()) -> list[Compiled]:
     """Return every pipeline, then every component, compiled for the cluster that `profile` describes.
 
     Raises:
-        ConfigError: One is larger than MAX_BYTES, or the profile names a step that is nowhere.
+        ConfigError: One is larger than MAX_BYTES, or the profile contradicts itself or names a step that is nowhere.
     """
+    check_profile(profile)
     found = [(Path(f"{name}.yaml"), pipeline) for name, pipeline in catalog.pipelines().items()]
     found += [(Path("components", f"{name}.yaml"), component) for name, component in catalog.components().items()]
     compiled = [_compile(path, component, profile) for path, component in found]

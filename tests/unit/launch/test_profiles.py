@@ -8,7 +8,9 @@ from kfp import compiler, dsl, kubernetes
 
 from ropewalk.errors import ConfigError
 from ropewalk.launch.compile import compile_everything
-from ropewalk.launch.profiles import Profile, SecretVariable, Variable, Volume, apply_profile, read_profile
+from ropewalk.launch.profiles import Profile, read_profile
+from ropewalk.launch.profiles.apply import apply_profile
+from ropewalk.launch.profiles.config import SecretVariable, Variable, Volume
 from ropewalk.launch.specification import read_specification
 
 ROOT = Path(__file__).parents[3]
@@ -88,7 +90,10 @@ def test_variables_and_a_train_job_reach_the_step_that_trains() -> None:
     }
     wired = [name for name, task in tasks.items() if "cluster" in task.get("inputs", {}).get("parameters", {})]
     assert wired == ["train-model"]
-    assert tasks["train-model"]["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"] == job
+    assert tasks["train-model"]["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"] == {
+        **job,
+        "env": {"ROPEWALK_CHECKPOINTS": "s3://b/c"},
+    }
     before = yaml.safe_load(plain_ones[Path("training.yaml")].text)
     del tasks["train-model"]["inputs"]["parameters"]["cluster"], executors["exec-train-model"]["container"]["env"]
     assert training == before
