@@ -11,6 +11,7 @@ from ropewalk import __version__
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
+from ropewalk.profile_commands import profile
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request
@@ -59,6 +60,7 @@ def cli() -> None:
 cli.add_command(data)
 cli.add_command(models)
 cli.add_command(explain)
+cli.add_command(profile)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")
