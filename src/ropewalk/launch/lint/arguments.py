@@ -53,6 +53,6 @@ def check_arguments(document: Document, config: LintConfig) -> Iterator[Finding]
                 "argument-size",
                 ERROR,
                 ("root", "inputDefinitions", "parameters", name, "defaultValue"),
-                message=f"The default of {name} has {size:,} bytes; a step can take about {MAX_ARGUMENT - _OVERHEAD:,}.",
+                message=f"The default of {name} has {size:,} bytes; a step takes about {MAX_ARGUMENT - _OVERHEAD:,}.",
                 fix=fix,
             )

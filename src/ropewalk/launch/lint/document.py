@@ -54,7 +54,7 @@ class Document:
         read_specification(text, source=source)
         self.text = text
         self.source = source
-        documents = [each for each in yaml.load_all(text, Loader=_LOADER) if each]  # noqa: S506 - a safe loader, in C
+        documents = [each for each in yaml.load_all(text, Loader=_LOADER) if each]
         self.spec: dict[str, Any] = documents[0]
         self.platform: dict[str, Any] = documents[1] if len(documents) > 1 else {}
 

@@ -29,8 +29,8 @@ def check_images(document: Document, config: LintConfig) -> Iterator[Finding]:
                 "image-latest",
                 ERROR,
                 place,
-                message=f"{users}: the image {image!r} has {'no tag' if not tag else 'the tag latest'}: it is another one "
-                "tomorrow, and KFP reuses cached results by the name.",
+                message=f"{users}: the image {image!r} has {'no tag' if not tag else 'the tag latest'}: it is another "
+                "one tomorrow, and KFP reuses cached results by the name.",
                 fix="Name a version, or a digest (images.lock in a profile).",
             )
         elif config.release:

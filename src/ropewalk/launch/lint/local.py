@@ -21,7 +21,7 @@ def check_local(document: Document, config: LintConfig) -> Iterator[Finding]:
                         "local-python3",
                         WARNING,
                         place,
-                        message=f"{task.name}: kfp.local replaces the text 'python3' in {name} by an interpreter's path.",
+                        message=f"{task.name}: kfp.local replaces 'python3' in {name} by an interpreter's path.",
                         fix="Write the value without it, such as 'python'.",
                     )
                 if absent := next((one for one in _ABSENT if f"{{{{$.{one}}}}}" in text), None):

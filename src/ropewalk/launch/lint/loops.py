@@ -27,9 +27,9 @@ def check_loops(document: Document, config: LintConfig) -> Iterator[Finding]:
                     "loop-outer-value",
                     WARNING,
                     place,
-                    message=f"The loop {task.name} uses {producer} in its body: kfp.local gives the body the loop's item "
+                    message=f"The loop {task.name} uses {producer} in its body: kfp.local gives the body the item "
                     "instead, without a word. On a cluster it is right.",
-                    fix="Put the loop into a nested pipeline that takes the value as a parameter, or hand it as an artifact.",
+                    fix="Put the loop into a nested pipeline that takes the value as a parameter, or use an artifact.",
                 )
             elif output.get("outputParameterKey") != "Output":
                 yield found(

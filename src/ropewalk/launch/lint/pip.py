@@ -1,4 +1,4 @@
-"""Rule `pip-at-start`: a pod that fetches packages when it starts is slow, changes by itself, and needs the internet."""
+"""Rule `pip-at-start`: a pod that fetches packages at its start is slow, changes by itself, and needs the internet."""
 
 import re
 from collections.abc import Iterator

@@ -56,7 +56,7 @@ def _of_text(document: Document, task: Task, place: Place, text: str) -> Iterato
             "placeholder-argo",
             ERROR,
             place,
-            message=f"{task.name} is given {argo[0]!r}, which is Argo's and not KFP's: the step would see the text itself.",
+            message=f"{task.name} is given {argo[0]!r}, which is Argo's, not KFP's: the step would see it as it is.",
             fix="Use dsl.PIPELINE_JOB_ID_PLACEHOLDER and its like, or a parameter.",
         )
     for one in _PLACEHOLDER.finditer(text):

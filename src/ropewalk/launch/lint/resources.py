@@ -21,7 +21,7 @@ def check_limits(document: Document, config: LintConfig) -> Iterator[Finding]:
             "limit-memory",
             WARNING,
             without[0].place,
-            message=f"{_names(without)}: no limit of memory, so that one step can take its node's, and quotas refuse it.",
+            message=f"{_names(without)}: no limit of memory: a step can take all of its node's, and quotas refuse it.",
             fix=fix,
         )
     without = _steps(document, lambda resources: not _amount(resources, "Cpu"))
@@ -37,7 +37,7 @@ def check_limits(document: Document, config: LintConfig) -> Iterator[Finding]:
 
 
 def check_gpus(document: Document, config: LintConfig) -> Iterator[Finding]:
-    """Yield a finding for each step whose GPU will not be there, or whose data loaders will die for want of /dev/shm."""
+    """Yield a finding for each step that gets no GPU after all, or one without room in /dev/shm."""
     for container in document.containers:
         accelerator = container.spec.get("resources", {}).get("accelerator", {})
         if not accelerator:
@@ -51,7 +51,7 @@ def check_gpus(document: Document, config: LintConfig) -> Iterator[Finding]:
                 "gpu-incomplete",
                 ERROR,
                 place,
-                message=f"{container.step}: kind {kind!r} and count {str(count)!r}: the pod gets no GPU, and says nothing.",
+                message=f"{container.step}: kind {kind!r} and count {str(count)!r}: the pod gets no GPU, silently.",
                 fix="Set both set_accelerator_type and set_accelerator_limit, or gpus in a profile.",
             )
         if not _shared_memory(container):
@@ -60,8 +60,8 @@ def check_gpus(document: Document, config: LintConfig) -> Iterator[Finding]:
                 "gpu-shm",
                 WARNING,
                 place,
-                message=f"{container.step} has a GPU and the default 64 MiB of /dev/shm: data loaders with workers die there "
-                "with 'bus error'.",
+                message=f"{container.step} has a GPU and the default 64 MiB of /dev/shm: data loaders with workers die "
+                "there with 'bus error'.",
                 fix="Set shared_memory in a profile, or mount a Memory emptyDir at /dev/shm.",
             )
 

@@ -32,8 +32,8 @@ def check_secret_parameters(document: Document, config: LintConfig) -> Iterator[
                 "secret-parameter",
                 ERROR if default else WARNING,
                 ("root", "inputDefinitions", "parameters", name),
-                message=f"The parameter {name!r} looks like a secret{' and has a default' if default else ''}: KFP stores "
-                "parameters, shows them in the UI and hands them to caches and logs.",
+                message=f"The parameter {name!r} looks like a secret{' and has a default' if default else ''}: KFP "
+                "stores parameters, shows them in the UI and hands them to caches and logs.",
                 fix=FIX,
             )
 

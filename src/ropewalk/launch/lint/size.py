@@ -8,7 +8,7 @@ from ropewalk.launch.lint.finding import ERROR, WARNING, Finding
 from ropewalk.launch.lint.rule import LintConfig, found
 
 ETCD_BYTES = 1024 * 1024
-"""etcd takes 1.5 MiB in a request (--max-request-bytes), Argo advises 1 MB: the status of a run grows beside the plan."""
+"""etcd takes 1.5 MiB in a request (--max-request-bytes); a run's status grows beside the plan."""
 ANNOTATION_BYTES = 256 * 1024
 """Kubernetes' limit for all annotations of an object, where some servers keep parts of the plan."""
 ARGO_BYTES_PER_TASK = 6 * 1024

@@ -76,6 +76,8 @@ def _run_features(document: Document) -> Iterator[Use]:
 def _pod_features(document: Document) -> Iterator[Use]:
     for container in document.containers:
         place = ("platforms", "kubernetes", "deploymentSpec", "executors", f"exec-{container.step}")
+        if any(mount.get("subPath") for mount in container.pod.get("pvcMount", [])):
+            yield Use(feature="A folder of a claim (subPath)", since=(2, 16), place=(*place, "pvcMount"))
         if "securityContext" in container.pod:
             yield Use(feature="A security context", since=(2, 16), place=(*place, "securityContext"))
 
