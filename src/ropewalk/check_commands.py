@@ -46,3 +46,52 @@ def lint(
         click.echo(show.as_json(findings) if form == "json" else show.as_sarif(findings))
     if show.has_errors(findings) or (strict and show.has_warnings(findings)):
         sys.exit(1)
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Output.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["breaking", "behaviour", "cosmetic", "never"]),
+    default="cosmetic",
+    show_default=True,
+    help="The lightest change that makes the exit code 1.",
+)
+def diff(*, a: Path, b: Path, form: str, fail_on: str) -> None:
+    """Say what differs in meaning between the compiled pipelines A and B: two files, or two folders of them.
+
+    \b
+    breaking   who starts A cannot start B in the same way: parameters gone, required or of another type
+    behaviour  B does something else: images, code, wiring, resources, defaults
+    cosmetic   only texts differ: descriptions, comments, layout
+
+    \b
+    Examples:
+      ropewalk diff old/training.yaml build/training.yaml
+      ropewalk diff old build --format markdown > comment.md
+      ropewalk diff old build --fail-on breaking
+
+    Exit codes: 0 the same, or nothing as heavy as --fail-on; 1 different; 2 trouble.
+    """  # noqa: D301
+    from ropewalk.launch.compare import show
+    from ropewalk.launch.compare.change import CLASSES
+    from ropewalk.launch.compare.files import compare_paths
+
+    compared = compare_paths(a, b)
+    if form == "text":
+        for line in show.as_text(compared):
+            click.echo(line)
+    else:
+        click.echo(show.as_json(compared) if form == "json" else show.as_markdown(compared))
+    heavy = CLASSES[: CLASSES.index(fail_on) + 1] if fail_on in CLASSES else ()
+    if any(change.weight in heavy for one in compared for change in one.changes):
+        sys.exit(1)

@@ -30,11 +30,8 @@ class Compiled:
     text: str
     """The YAML."""
     specification: Specification
-
-    @property
-    def size(self) -> int:
-        """Bytes of YAML, without what a profile adds."""
-        return len(self.text.partition("\n---\n")[0].encode())
+    size: int
+    """Bytes of YAML, without what a profile adds."""
 
     @property
     def digest(self) -> str:
@@ -102,8 +99,11 @@ def update_files(wanted: dict[Path, str], golden: Path) -> list[Path]:
 
 
 def _compile(path: Path, component: object, profile: Profile) -> Compiled:
-    text = apply_profile(catalog.to_yaml(component), profile)
-    return Compiled(path=path, text=text, specification=read_specification(text, source=str(path)))
+    compiled = catalog.to_yaml(component)
+    plain = apply_profile(compiled, Profile())
+    text = plain if profile == Profile() else apply_profile(compiled, profile)
+    specification = read_specification(text, source=str(path))
+    return Compiled(path=path, text=text, specification=specification, size=len(plain.encode()))
 
 
 def _stale_files(wanted: dict[Path, str], golden: Path) -> list[Path]:
