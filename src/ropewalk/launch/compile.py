@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ropewalk.errors import ConfigError
 from ropewalk.launch import catalog
+from ropewalk.launch.compare.files import Compared, compare_optional
 from ropewalk.launch.profiles import Profile
 from ropewalk.launch.profiles.apply import apply_profile, check_steps
 from ropewalk.launch.profiles.read import check_profile
@@ -85,6 +86,16 @@ def compare_files(wanted: dict[Path, str], golden: Path) -> str:
     """Return a unified diff from what is on disk to `wanted`, "" when they agree; `golden` may hold no other YAML."""
     all_wanted = wanted | dict.fromkeys(_stale_files(wanted, golden), "")
     return "".join(_diff(path, _read(path), text) for path, text in sorted(all_wanted.items()))
+
+
+def explain_files(wanted: dict[Path, str], golden: Path) -> list[Compared]:
+    """Return what changed in meaning in each YAML, from what is on disk to `wanted`, where something did."""
+    all_wanted = {path: text for path, text in wanted.items() if path.suffix == ".yaml"}
+    all_wanted |= dict.fromkeys(_stale_files(wanted, golden), "")
+    pairs = [(path, _read(path), text) for path, text in sorted(all_wanted.items())]
+    return [
+        compare_optional(old, new, name=path.relative_to(golden).as_posix()) for path, old, new in pairs if old != new
+    ]
 
 
 def update_files(wanted: dict[Path, str], golden: Path) -> list[Path]:

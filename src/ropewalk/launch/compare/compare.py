@@ -37,11 +37,14 @@ def compare_texts(before: str, after: str, *, sources: tuple[str, str] = ("A", "
             changes += _changed(old[key], new[key])
         elif not _told_elsewhere(key, old, new):
             changes.append(_came(new[key]) if key in new else _went(old[key]))
-    return sorted(_grouped(changes), key=lambda change: (CLASSES.index(change.weight), change.subject, change.what))
+    steps = sum(kind == STEP for kind, _ in new)
+    return sorted(
+        _grouped(changes, steps=steps), key=lambda change: (CLASSES.index(change.weight), change.subject, change.what)
+    )
 
 
-def _grouped(changes: list[Change]) -> Iterator[Change]:
-    """Yield the changes, those that are the same for several subjects of a kind in one: "steps a, b"."""
+def _grouped(changes: list[Change], *, steps: int) -> Iterator[Change]:
+    """Yield the changes, those that are the same for several subjects of a kind in one: "steps a, b", "every step"."""
     alike: dict[tuple[str, ...], list[Change]] = {}
     for change in sorted(changes, key=lambda one: one.subject):
         kind = change.subject.partition(" ")[0]
@@ -50,7 +53,8 @@ def _grouped(changes: list[Change]) -> Iterator[Change]:
         )
     for (kind, *_), group in alike.items():
         names = [one.subject.partition(" ")[2] for one in group]
-        yield group[0] if len(group) == 1 else replace(group[0], subject=f"{kind}s {', '.join(names)}")
+        together = "every step" if kind == STEP and len(names) == steps else f"{kind}s {', '.join(names)}"
+        yield group[0] if len(group) == 1 else replace(group[0], subject=together)
 
 
 def _moves(old: Subjects, new: Subjects) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
@@ -92,7 +96,7 @@ def _changed(old: Subject, new: Subject) -> Iterator[Change]:
         before, after = old.facts.get(name), new.facts.get(name)
         if _CHANNEL in name and (before is None or after is None):
             continue
-        if before is None or after is None or before.value != after.value:
+        if before is None or after is None or _shown(before.value) != _shown(after.value):
             yield _change(new, name, before, after)
 
 

@@ -1,6 +1,7 @@
 """What a compiled pipeline says, as facts that can be compared one by one: nothing of the YAML is left out."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from ropewalk.launch.lint.document import Document
 PARAMETER, ARTIFACT, OUTPUT, TASK, STEP, COMPONENT, PIPELINE, RUN = (
     *("parameter", "input artifact", "output", "task", "step", "component", "pipeline", "run"),
 )
+_TEXT_AMOUNT = re.compile(r"^resource([A-Z])")
 _TEXTS = {"description", "displayName"}
 
 
@@ -154,7 +156,9 @@ def _steps(document: Document) -> Iterator[Subject]:
 
 def _wire(source: Mapping[str, Any]) -> Any:
     """Return where an input comes from, in short: "train-model.model", "input epochs", or a constant as JSON."""
-    more: dict[str, Any] = {}
+    more: dict[Any, Any] = {}
+    rest: dict[Any, Any] = {}
+    short: Any
     match source:
         case {"taskOutputArtifact": {"producerTask": str(task), "outputArtifactKey": str(key), **more}, **rest}:
             short = f"{task}.{key}"
@@ -163,7 +167,7 @@ def _wire(source: Mapping[str, Any]) -> Any:
         case {"componentInputParameter": str(name), **rest} | {"componentInputArtifact": str(name), **rest}:
             short = f"input {name.removeprefix('pipelinechannel--')}"
         case {"runtimeValue": {"constant": value, **more}, **rest}:
-            short = json.dumps(value, sort_keys=True, ensure_ascii=False)
+            short = {"constant": value} if isinstance(value, dict | list) else json.dumps(value, ensure_ascii=False)
         case _:
             return source
     return source if more or rest else short
@@ -172,7 +176,7 @@ def _wire(source: Mapping[str, Any]) -> Any:
 def _resources(given: Mapping[str, Any]) -> dict[str, Fact]:
     """Return resources, each once: KFP writes numbers for old servers beside the texts."""
     return {
-        f"resources {key.removeprefix('resource')}": Fact(value=value)
+        f"resources {_TEXT_AMOUNT.sub(lambda found: found[1].lower(), key)}": Fact(value=value)
         for key, value in given.items()
         if f"resource{key[0].upper()}{key[1:]}" not in given
     }
