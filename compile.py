@@ -99,7 +99,7 @@ def _check(compiled: list[Compiled]) -> None:
         for line in as_text(explain_files(wanted, GOLDEN)):
             click.echo(line)
         sys.exit("error: the files above are out of date. If the change is meant, run `python compile.py --update`.")
-    click.echo(f"{len(compiled)} golden files and all READMEs are up to date.")
+    click.echo(f"{len(wanted)} golden files and READMEs are up to date.")
 
 
 def _update(compiled: list[Compiled]) -> None:

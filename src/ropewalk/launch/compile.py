@@ -13,11 +13,15 @@ from ropewalk.launch.compare.files import Compared, compare_optional
 from ropewalk.launch.profiles import Profile
 from ropewalk.launch.profiles.apply import apply_profile, check_steps
 from ropewalk.launch.profiles.read import check_profile
+from ropewalk.launch.profiles.start import read_example
 from ropewalk.launch.readme import make_readme, readme_path
 from ropewalk.launch.specification import Specification, read_specification
 
 MAX_BYTES = 64 * 1024
 """Above this a pipeline is hard to review, and far from what a cluster's API server takes."""
+
+PROFILED = "cloud-spot-gpu"
+"""The example profile that one golden file is compiled with: of the three it says most."""
 
 _SDK_VERSION = re.compile(r"^sdkVersion: .*$", flags=re.MULTILINE)
 
@@ -67,14 +71,15 @@ def write_everything(compiled: list[Compiled], out: Path) -> None:
 
 
 def golden_files(compiled: list[Compiled], golden: Path) -> dict[Path, str]:
-    """Return what the folder `golden` should hold: each YAML without the SDK's version.
+    """Return what the folder `golden` should hold: each YAML without the SDK's version, and one with a profile.
 
     Raises:
         ConfigError: ROPEWALK_IMAGE_REGISTRY is set, so the YAML is not the default one.
     """
     if "ROPEWALK_IMAGE_REGISTRY" in os.environ:
         raise ConfigError("Golden files name the default image registry: unset ROPEWALK_IMAGE_REGISTRY first.")
-    return {golden / one.path: _SDK_VERSION.sub("sdkVersion: (any)", one.text) for one in compiled}
+    profiled = _compile(Path(PROFILED, "training.yaml"), catalog.pipeline("training"), read_example(PROFILED))
+    return {golden / one.path: _SDK_VERSION.sub("sdkVersion: (any)", one.text) for one in (*compiled, profiled)}
 
 
 def readmes() -> dict[Path, str]:

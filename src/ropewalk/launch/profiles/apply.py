@@ -61,9 +61,15 @@ def check_steps(profile: Profile, known: set[str]) -> None:
 
 
 def step_name(name: str, prefix: str, names: Mapping[str, Any]) -> str:
-    """Return the step of an executor or component: KFP numbers the second use of a component, "exec-pull-data-2"."""
-    found = _NUMBERED.fullmatch(name)
-    return (found["step"] if found and found["step"] in names else name).removeprefix(prefix)
+    """Return the step of an executor or component.
+
+    KFP numbers further uses of a component, "exec-pull-data-2", and those in nested pipelines again.
+    """
+    first = name
+    while (found := _NUMBERED.fullmatch(name)) is not None:
+        name = found["step"]
+        first = name if name in names else first
+    return first.removeprefix(prefix)
 
 
 def _set_executors(specification: dict[str, Any], platform: dict[str, Any], profile: Profile) -> None:
