@@ -10,6 +10,7 @@ from ropewalk.config import parse_config
 from ropewalk.errors import ConfigError
 from ropewalk.launch.compile import compile_everything
 from ropewalk.launch.lint.lint import lint_text
+from ropewalk.launch.lint.rule import LintConfig
 from ropewalk.launch.profiles import Profile, read_profile
 from ropewalk.launch.profiles.apply import apply_profile
 from ropewalk.launch.profiles.config import SecretVariable, Variable, Volume
@@ -293,7 +294,9 @@ def test_the_pods_that_tuning_launches_get_what_the_example_says(example) -> Non
     if read.engine == "local":
         assert "pods" not in given
         return
-    assert read.pods.image == f"{raw['images']['registry']}/ropewalk-steps:0.1.0"
+    executor = next(yaml.safe_load_all(tuning.text))["deploymentSpec"]["executors"]["exec-tune-model"]
+    assert read.pods.image == executor["container"]["image"]
+    assert read.pods.image.startswith(f"{raw['images']['registry']}/ropewalk-")
     assert list(read.pods.image_pull_secrets) == raw["images"]["pull_secrets"]
     assert read.pods.gpus == raw["tune"]["pods"]["gpus"]
     secrets = {
@@ -458,15 +461,24 @@ def test_a_job_keeps_what_its_own_section_says(tmp_path: Path) -> None:
 
 def test_a_lock_names_images_by_digest_in_steps_and_trials(tmp_path: Path) -> None:
     digest = f"sha256:{'a' * 64}"
-    (tmp_path / "images.lock").write_text(
-        f"images: {{steps: {{image: 'ghcr.io/ropewalk/ropewalk-steps:0.1.0', digest: '{digest}'}}}}\n"
-    )
+    (plain_one,) = [one for one in compile_everything() if one.path == Path("tuning.yaml")]
+    images = {image.rpartition("/ropewalk-")[2].partition(":")[0]: image for image in plain_one.specification.images}
+    lock = {"images": {family: {"image": image, "digest": digest} for family, image in images.items()}}
+    (tmp_path / "images.lock").write_text(yaml.safe_dump(lock))
     profile = _profile("images: {lock: images.lock, registry: r.example.org/ml}\n", tmp_path)
-    (tuning,) = [one for one in compile_everything(profile) if one.path == Path("tuning.yaml")]
-    assert read_specification(tuning.text, source="t").images == [f"r.example.org/ml/ropewalk-steps@{digest}"]
-    task = dict(_tasks(next(yaml.safe_load_all(tuning.text))))["tune-model"]
-    pods = task["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"]["pods"]
-    assert pods["image"] == f"r.example.org/ml/ropewalk-steps@{digest}"
+    tuning = apply_profile(plain_one.text, profile)
+    wanted = [f"r.example.org/ml/ropewalk-{family}@{digest}" for family in sorted(images)]
+    assert read_specification(tuning, source="t").images == wanted
+    task = dict(_tasks(next(yaml.safe_load_all(tuning))))["tune-model"]
+    assert task["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"]["pods"]["image"] in wanted
+    assert [finding.rule for finding in lint_text(tuning, source="t", config=LintConfig(release=True))] == [
+        "limit-memory",
+        "limit-cpu",
+    ]
+    lock["images"].pop(next(iter(images)))
+    (tmp_path / "images.lock").write_text(yaml.safe_dump(lock))
+    with pytest.raises(ConfigError, match=r"(has no digest of the image|names no images)"):
+        apply_profile(plain_one.text, profile)
 
 
 def test_a_secret_variable_names_its_place_only() -> None:

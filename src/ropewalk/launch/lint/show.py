@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ropewalk import __version__
+import ropewalk
 from ropewalk.launch.lint.finding import ERROR, LEVELS, NOTE, WARNING, Finding
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -64,7 +64,7 @@ def as_sarif(findings: Sequence[Finding]) -> str:
         "tool": {
             "driver": {
                 "name": "ropewalk lint",
-                "version": __version__,
+                "version": ropewalk.__version__,
                 "rules": [{"id": rule} for rule in rules],
             }
         },
