@@ -95,3 +95,65 @@ def diff(*, a: Path, b: Path, form: str, fail_on: str) -> None:
     heavy = CLASSES[: CLASSES.index(fail_on) + 1] if fail_on in CLASSES else ()
     if any(change.weight in heavy for one in compared for change in one.changes):
         sys.exit(1)
+
+
+@click.command()
+@click.option(
+    "--profile",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The cluster's profile; without it: bare.",
+)
+@click.option("--namespace", default="", help="Where the steps run; without it the profile's, else your context's.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=30.0, show_default=True, help="Seconds for all checks."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--strict", is_flag=True, help="Exit 1 on what cannot be told, too.")
+def doctor(*, file: Path | None, namespace: str, timeout: float, as_json: bool, strict: bool) -> None:
+    """Look whether a cluster has what a profile says, before a GPU is spent. Nothing is changed or started.
+
+    \b
+    ok       it is so
+    FAILED   it is not; the line below says how to mend it
+    ?        it cannot be told from here, or by you; the line below says who can
+    -        the profile does not need it
+
+    \b
+    Examples:
+      ropewalk doctor --profile cluster.yaml
+      ropewalk doctor --profile cluster.yaml --json > health.json
+
+    Kubernetes is asked as kubectl would ask: by KUBECONFIG, or by this pod's service account.
+    Exit codes: 0 nothing failed, 1 something did, 2 wrong usage or profile.
+    """  # noqa: D301
+    import json
+    from dataclasses import asdict
+
+    from ropewalk.launch.compile import compile_everything
+    from ropewalk.launch.doctor.doctor import examine
+    from ropewalk.launch.doctor.result import FAILED, UNKNOWN, Result
+    from ropewalk.launch.profiles import Profile, read_profile
+    from ropewalk.launch.profiles.known import known_steps
+
+    def say(result: Result) -> None:
+        mark = {"ok": "ok", "failed": "FAILED", "unknown": "?", "skipped": "-"}[result.state]
+        click.echo(f"{mark:<7} {result.check}: {result.found}")
+        if result.fix:
+            click.echo("".join(f"{'':8}{line}\n" for line in result.fix.splitlines()), nl=False)
+
+    profile = read_profile(file) if file else Profile()
+    images = [image for one in compile_everything(profile) for image in one.specification.images]
+    results = examine(
+        profile,
+        steps=known_steps(),
+        images=images,
+        namespace=namespace,
+        seconds=timeout,
+        say=(lambda result: None) if as_json else say,
+    )
+    if as_json:
+        click.echo(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False))
+    bad = {FAILED, UNKNOWN} if strict else {FAILED}
+    if any(result.state in bad for result in results):
+        sys.exit(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ropewalk import __version__
-from ropewalk.check_commands import diff, lint
+from ropewalk.check_commands import diff, doctor, lint
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
@@ -64,6 +64,7 @@ cli.add_command(explain)
 cli.add_command(profile)
 cli.add_command(lint)
 cli.add_command(diff)
+cli.add_command(doctor)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")
