@@ -130,11 +130,11 @@ def doctor(*, file: Path | None, namespace: str, timeout: float, as_json: bool, 
     import json
     from dataclasses import asdict
 
-    from ropewalk.launch.compile import compile_everything
     from ropewalk.launch.doctor.doctor import examine
     from ropewalk.launch.doctor.result import FAILED, UNKNOWN, Result
     from ropewalk.launch.profiles import Profile, read_profile
-    from ropewalk.launch.profiles.known import known_steps
+    from ropewalk.launch.profiles.apply import check_steps
+    from ropewalk.launch.profiles.known import known_images, known_steps
 
     def say(result: Result) -> None:
         mark = {"ok": "ok", "failed": "FAILED", "unknown": "?", "skipped": "-"}[result.state]
@@ -143,11 +143,11 @@ def doctor(*, file: Path | None, namespace: str, timeout: float, as_json: bool, 
             click.echo("".join(f"{'':8}{line}\n" for line in result.fix.splitlines()), nl=False)
 
     profile = read_profile(file) if file else Profile()
-    images = [image for one in compile_everything(profile) for image in one.specification.images]
+    check_steps(profile, set(known_steps()))
     results = examine(
         profile,
         steps=known_steps(),
-        images=images,
+        images=known_images(profile),
         namespace=namespace,
         seconds=timeout,
         say=(lambda result: None) if as_json else say,

@@ -188,6 +188,12 @@ def _tasks(specification: dict):
         yield from graph.get("dag", {}).get("tasks", {}).items()
 
 
+@pytest.fixture(scope="module")
+def pipelines() -> dict[str, str]:
+    """The text of each pipeline, compiled for no cluster."""
+    return {one.path.stem: one.text for one in compile_everything() if one.path.parent == Path()}
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def example(request):
     """One of the examples: as it stands in its file, read, and all pipelines compiled with it."""
@@ -313,12 +319,11 @@ def test_the_pods_that_tuning_launches_get_what_the_example_says(example) -> Non
     )
 
 
-def test_variables_and_a_train_job_reach_the_step_that_trains() -> None:
+def test_variables_and_a_train_job_reach_the_step_that_trains(pipelines) -> None:
     job = {"nodes": 2, "gpus": 8, "memory": "64Gi"}
     variable = Variable(env="ROPEWALK_CHECKPOINTS", value="s3://b/c", steps=("train-model",))
     profile = Profile(variables=(variable,), train_job=job)
-    plain_ones, given = ({one.path: one for one in compile_everything(each)} for each in (Profile(), profile))
-    training = yaml.safe_load(given[Path("training.yaml")].text)
+    training = yaml.safe_load(apply_profile(pipelines["training"], profile))
     executors = training["deploymentSpec"]["executors"]
     with_variables = {name: one["container"]["env"] for name, one in executors.items() if "env" in one["container"]}
     assert with_variables == {"exec-train-model": [{"name": "ROPEWALK_CHECKPOINTS", "value": "s3://b/c"}]}
@@ -329,17 +334,16 @@ def test_variables_and_a_train_job_reach_the_step_that_trains() -> None:
         **job,
         "env": {"ROPEWALK_CHECKPOINTS": "s3://b/c"},
     }
-    before = yaml.safe_load(plain_ones[Path("training.yaml")].text)
+    before = yaml.safe_load(pipelines["training"])
     del tasks["train-model"]["inputs"]["parameters"]["cluster"], executors["exec-train-model"]["container"]["env"]
     assert training == before
 
 
-def test_where_trials_run_reaches_the_step_that_tunes_and_no_other() -> None:
+def test_where_trials_run_reaches_the_step_that_tunes_and_no_other(pipelines) -> None:
     tune = {"engine": "katib", "pods": {"memory": "8Gi"}, "katib": {"namespace": "team-a"}}
-    compiled = {one.path: one for one in compile_everything(Profile(tune=tune))}
     found = {}
     for name in ("training", "tuning"):
-        for task, entry in _tasks(yaml.safe_load(compiled[Path(f"{name}.yaml")].text)):
+        for task, entry in _tasks(yaml.safe_load(apply_profile(pipelines[name], Profile(tune=tune)))):
             if "cluster" in entry.get("inputs", {}).get("parameters", {}):
                 found[name, task] = entry["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"]
     assert found == {("tuning", "tune-model"): tune}
@@ -424,7 +428,7 @@ def test_a_step_that_is_nowhere_is_refused_with_the_nearest() -> None:
         compile_everything(Profile(volumes=(Volume(claim="c", path="/c", steps=("pull-dta",)),)))
 
 
-def test_files_that_launched_pods_cannot_be_given_are_refused(tmp_path: Path) -> None:
+def test_files_that_launched_pods_cannot_be_given_are_refused(pipelines, tmp_path: Path) -> None:
     profile = _profile("secret_files: [{secret: ca, path: /ca}]\ntrain_job: {nodes: 2}\n", tmp_path)
     with pytest.raises(
         ConfigError, match="ca goes to train-model, and the pods that it launches cannot be given files"
@@ -432,7 +436,7 @@ def test_files_that_launched_pods_cannot_be_given_are_refused(tmp_path: Path) ->
         compile_everything(profile)
 
 
-def test_a_job_keeps_what_its_own_section_says(tmp_path: Path) -> None:
+def test_a_job_keeps_what_its_own_section_says(pipelines, tmp_path: Path) -> None:
     profile = _profile(
         """
         defaults: {memory: 2Gi, cpu: "1", labels: {team: a}, node_selector: {pool: cpu}}
@@ -449,8 +453,8 @@ def test_a_job_keeps_what_its_own_section_says(tmp_path: Path) -> None:
         """,
         tmp_path,
     )
-    (training,) = [one for one in compile_everything(profile) if one.path == Path("training.yaml")]
-    task = dict(_tasks(next(yaml.safe_load_all(training.text))))["train-model"]
+    training = apply_profile(pipelines["training"], profile)
+    task = dict(_tasks(next(yaml.safe_load_all(training))))["train-model"]
     given = task["inputs"]["parameters"]["cluster"]["runtimeValue"]["constant"]
     assert (given["memory"], given["cpu"]) == ("64Gi", "1")
     assert given["labels"] == {"team": "a", "queue": "q"}
@@ -459,14 +463,15 @@ def test_a_job_keeps_what_its_own_section_says(tmp_path: Path) -> None:
     assert [claim["claim"] for claim in given["claims"]] == ["mine", "more"]
 
 
-def test_a_lock_names_images_by_digest_in_steps_and_trials(tmp_path: Path) -> None:
+def test_a_lock_names_images_by_digest_in_steps_and_trials(pipelines, tmp_path: Path) -> None:
     digest = f"sha256:{'a' * 64}"
-    (plain_one,) = [one for one in compile_everything() if one.path == Path("tuning.yaml")]
-    images = {image.rpartition("/ropewalk-")[2].partition(":")[0]: image for image in plain_one.specification.images}
+    plain_text = pipelines["tuning"]
+    named = read_specification(plain_text, source="t").images
+    images = {image.rpartition("/ropewalk-")[2].partition(":")[0]: image for image in named}
     lock = {"images": {family: {"image": image, "digest": digest} for family, image in images.items()}}
     (tmp_path / "images.lock").write_text(yaml.safe_dump(lock))
     profile = _profile("images: {lock: images.lock, registry: r.example.org/ml}\n", tmp_path)
-    tuning = apply_profile(plain_one.text, profile)
+    tuning = apply_profile(plain_text, profile)
     wanted = [f"r.example.org/ml/ropewalk-{family}@{digest}" for family in sorted(images)]
     assert read_specification(tuning, source="t").images == wanted
     task = dict(_tasks(next(yaml.safe_load_all(tuning))))["tune-model"]
@@ -478,12 +483,11 @@ def test_a_lock_names_images_by_digest_in_steps_and_trials(tmp_path: Path) -> No
     lock["images"].pop(next(iter(images)))
     (tmp_path / "images.lock").write_text(yaml.safe_dump(lock))
     with pytest.raises(ConfigError, match=r"(has no digest of the image|names no images)"):
-        apply_profile(plain_one.text, profile)
+        apply_profile(plain_text, profile)
 
 
-def test_a_secret_variable_names_its_place_only() -> None:
+def test_a_secret_reaches_the_step_that_is_named_and_no_other(pipelines) -> None:
     profile = Profile(secrets=(SecretVariable(env="T", secret="git", key="token", steps=("pull-data",)),))
-    (training,) = [one for one in compile_everything(profile) if one.path == Path("training.yaml")]
-    _, platform = yaml.safe_load_all(training.text)
+    _, platform = yaml.safe_load_all(apply_profile(pipelines["training"], profile))
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert list(executors) == ["exec-pull-data"]

@@ -72,9 +72,22 @@ def step_name(name: str, prefix: str, names: Mapping[str, Any]) -> str:
     return first.removeprefix(prefix)
 
 
+def locked_digests(profile: Profile) -> Mapping[str, str]:
+    """Return the references of the profile's images' lock by family, {} when it names none.
+
+    Raises:
+        ConfigError: The lock cannot be read.
+    """
+    if not profile.images.lock:
+        return {}
+    from ropewalk.images_lock import read_images_lock
+
+    return read_images_lock(Path(profile.images.lock))
+
+
 def _set_executors(specification: dict[str, Any], platform: dict[str, Any], profile: Profile) -> None:
     executors = specification["deploymentSpec"]["executors"]
-    digests = _digests(profile)
+    digests = locked_digests(profile)
     for name, executor in executors.items():
         # An importer has no container: KFP's own launcher does its work.
         if "container" not in executor:
@@ -139,11 +152,3 @@ def _tasks(specification: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _pods(platform: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = platform.get("platforms", {}).get("kubernetes", {})
     return dict(found.get("deploymentSpec", {}).get("executors", {}))
-
-
-def _digests(profile: Profile) -> Mapping[str, str]:
-    if not profile.images.lock:
-        return {}
-    from ropewalk.images_lock import read_images_lock
-
-    return read_images_lock(Path(profile.images.lock))
