@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ropewalk import __version__
+from ropewalk.check_commands import diff, doctor, lint
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
+from ropewalk.profile_commands import profile
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request
@@ -59,6 +61,10 @@ def cli() -> None:
 cli.add_command(data)
 cli.add_command(models)
 cli.add_command(explain)
+cli.add_command(profile)
+cli.add_command(lint)
+cli.add_command(diff)
+cli.add_command(doctor)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")

@@ -129,7 +129,7 @@ class Cluster:
             )
         except ApiException as error:
             if error.status not in _PASSING | {410}:
-                raise explained(error, self._host, self.namespace, self.role, resource_type) from error
+                raise explained(error, self.host, self.namespace, self.role, resource_type) from error
             time.sleep(_shortened(min(seconds, self.patience.first_retry)))
             return
         except (HTTPError, OSError):
@@ -241,9 +241,30 @@ class Cluster:
         Raises:
             ClusterError: Something is not allowed; the message has the role that is missing.
         """
-        missing = [permission for permission in permissions if not self._may(permission)]
+        missing = self.lacks(permissions)
         if missing:
             raise ClusterError(lacking(self._user(), self.namespace, missing, self.role))
+
+    def lacks(self, permissions: Iterable[Permission]) -> list[Permission]:
+        """Return those of `permissions` that we do not have, by the API server's own review."""
+        return [permission for permission in permissions if not self._may(permission)]
+
+    def read(self, path: str) -> dict[str, Any] | None:
+        """Return what the API server has at `path`, such as "/version", or None when there is nothing."""
+        return self._send(
+            lambda: _json(
+                self._client.call_api(
+                    path,
+                    "GET",
+                    header_params={"Accept": "application/json"},
+                    auth_settings=["BearerToken"],
+                    _preload_content=False,
+                    _request_timeout=_TIMEOUT,
+                    _return_http_data_only=True,
+                )
+            ),
+            absent={404},
+        )
 
     def serves(self, group: str, version: str, plural: str) -> bool:
         """Return whether the cluster has such resources; whoever may log in may ask that."""
@@ -320,7 +341,7 @@ class Cluster:
                 if error.status in absent and not (of and nothing_there(error)):
                     return None
                 if error.status not in _PASSING:
-                    raise explained(error, self._host, self.namespace, self.role, of) from error
+                    raise explained(error, self.host, self.namespace, self.role, of) from error
                 problem, pause = error, max(pause, asked_pause(error))
             except (HTTPError, OSError) as error:
                 problem = error
@@ -331,13 +352,14 @@ class Cluster:
 
     def _unreachable(self, problem: Exception) -> str:
         return (
-            f"The cluster's API server at {self._host} has not answered as it should for "
+            f"The cluster's API server at {self.host} has not answered as it should for "
             f"{self.patience.unreachable:.0f} s. What runs on the cluster goes on; run the step again to go on "
             f"watching it. The last answer: {str(problem).strip()[:500]}"
         )
 
     @property
-    def _host(self) -> str:
+    def host(self) -> str:
+        """The API server's address."""
         return str(self._client.configuration.host)
 
 

@@ -1,0 +1,22 @@
+"""What a profile can name and place: the steps and images of the library's components."""
+
+from ropewalk.launch import catalog
+from ropewalk.launch.profiles.apply import locked_digests
+from ropewalk.launch.profiles.config import Profile
+from ropewalk.launch.profiles.images import placed
+
+
+def known_steps() -> list[str]:
+    """Return every step's name, such as "train-model", in the order of `ropewalk.components.__all__`."""
+    return [name.replace("_", "-") for name in catalog.components()]
+
+
+def known_images(profile: Profile) -> list[str]:
+    """Return the images of all steps on the cluster that `profile` describes, each once.
+
+    Raises:
+        ConfigError: The images' lock cannot be read, or lacks one.
+    """
+    digests = locked_digests(profile)
+    images = {one.component_spec.implementation.container.image for one in catalog.components().values()}
+    return sorted(placed(image, profile.images, digests) for image in images)
