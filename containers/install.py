@@ -53,9 +53,10 @@ def _pip(*arguments: str) -> None:
 
 
 def _without_hashes(lock: Path) -> Path:
-    """Return the lock's names and versions: `ropewalk images build` checked the hashes; what it built has others."""
+    """Return the lock's names and versions, but pip: hashes were checked before, and what was built then has others."""
     names = [line.split()[0] for line in lock.read_text().splitlines() if line[:1].isalnum()]
-    plain = Path("/tmp/requirements.txt")
+    names = [name for name in names if not name.startswith("pip==")]
+    plain = HERE / "plain-requirements.txt"
     plain.write_text("\n".join(names))
     return plain
 

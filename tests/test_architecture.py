@@ -21,6 +21,7 @@ SHARED = {
     "fingerprints",
     "home",
     "images",
+    "images_lock",
     "metric_lines",
     "progress",
     "quick_exit",
@@ -29,7 +30,16 @@ SHARED = {
     "tracking",
     "turns",
 }
-TOP = {"cli", "components", "data_commands", "launch", "model_commands", "pipelines"}
+TOP = {
+    "cli",
+    "components",
+    "containers",
+    "data_commands",
+    "image_commands",
+    "launch",
+    "model_commands",
+    "pipelines",
+}
 
 USES_FORMAT_OF = {
     "validation": {"data"},
@@ -185,7 +195,7 @@ def test_launch_uses_the_library_only_for_shared_parts_the_check_and_config_type
 
 
 def test_step_packages_start_with_nothing_but_a_docstring():
-    for step in STEPS | {"cluster", "launch", "report"}:
+    for step in STEPS | {"cluster", "containers", "launch", "report"}:
         tree = ast.parse((LIBRARY / step / "__init__.py").read_text(encoding="utf-8"))
         assert len(tree.body) == 1, f"ropewalk.{step}/__init__.py has code"
 

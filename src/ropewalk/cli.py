@@ -10,6 +10,7 @@ import click
 from ropewalk import __version__
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
+from ropewalk.image_commands import bundle, images
 from ropewalk.model_commands import explain, models
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def cli() -> None:
       ropewalk data ls REPOSITORY PATH                      the versions of a data set
       ropewalk models ls                                    the registered models, and which versions are in use
       ropewalk explain MODEL                                where a model came from
+      ropewalk images build                                 the containers that steps run in
 
     Runs are kept in .ropewalk in the current folder, or where ROPEWALK_HOME says.
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
@@ -59,6 +61,8 @@ def cli() -> None:
 cli.add_command(data)
 cli.add_command(models)
 cli.add_command(explain)
+cli.add_command(images)
+cli.add_command(bundle)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")

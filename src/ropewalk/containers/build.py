@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Built:
     image: str
     """Registry, name and tag: the package's version and the commit."""
     digest: str
-    """sha256:..., the digest of the image's manifest, or its id where the engine gives an image none until it is pushed."""
+    """sha256:..., the digest of the image's manifest; its id where the engine has none until it is pushed."""
     size: int
     """Bytes, unpacked, with the base image."""
 
@@ -80,7 +81,7 @@ def make_plan(engine: Engine, sources: Sources, *, base: str, accelerator: str, 
         base=base,
         accelerator=accelerator,
         registry=registry,
-        revision=_revision(sources.root),
+        revision=read_revision(sources.root),
         base_digest=str(facts.get("Digest") or facts.get("Id") or ""),
     )
 
@@ -98,15 +99,17 @@ def build_images(
     say("wheel of the library")
     make_library(sources)
     built = []
-    for family in families:
-        say(f"{family}: wheels")
-        fetch_wheels(sources, family, plan.accelerator)
-        say(f"{family}: image")
-        log = sources.built / "logs" / f"image-{family}.log"
-        run_program(
-            build_command(engine, sources, family, plan), what=f"The image {family!r} cannot be built", log=log
-        )
-        built.append(inspect_built(engine, family, plan.name(family, plan.tag)))
+    # While one image is built, the next ones' wheels are on their way.
+    with ThreadPoolExecutor(max_workers=2) as fetching:
+        fetched = {family: fetching.submit(fetch_wheels, sources, family, plan.accelerator) for family in families}
+        for family in families:
+            say(f"{family}: wheels")
+            fetched[family].result()
+            say(f"{family}: image")
+            log = sources.built / "logs" / f"image-{family}.log"
+            command = build_command(engine, sources, family, plan)
+            run_program(command, what=f"The image {family!r} cannot be built", log=log)
+            built.append(inspect_built(engine, family, plan.name(family, plan.tag)))
     return built
 
 
@@ -158,12 +161,12 @@ def _check_version(image: str, facts: dict[str, Any]) -> None:
     found = labels.get(VERSION_LABEL, "none")
     if found != ropewalk.__version__:
         raise ImageError(
-            f"The image {image} holds Ropewalk {found}, this is Ropewalk {ropewalk.__version__}. Build the images of this "
-            "version with `make images`, or use the Ropewalk of that one."
+            f"The image {image} holds Ropewalk {found}, this is Ropewalk {ropewalk.__version__}. Build the images of "
+            "this version with `make images`, or use the Ropewalk of that one."
         )
 
 
-def _revision(root: Path) -> str:
+def read_revision(root: Path) -> str:
     """Return the commit of the checkout, "-dirty" behind it when files that git knows differ, else "unknown"."""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

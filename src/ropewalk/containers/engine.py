@@ -1,13 +1,12 @@
 """The program that builds and holds images: podman, or docker."""
 
+import json
 import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import json
 
 from ropewalk.errors import ConfigError, ImageError, ServiceError, StorageError
 
@@ -36,9 +35,7 @@ class Engine:
 
     def inspect(self, image: str) -> dict[str, Any] | None:
         """Return what is known of a local image, None when there is no such image."""
-        ended = subprocess.run(
-            [self.program, "image", "inspect", image], capture_output=True, text=True, check=False
-        )
+        ended = subprocess.run([self.program, "image", "inspect", image], capture_output=True, text=True, check=False)
         return None if ended.returncode else dict(json.loads(ended.stdout)[0])
 
 
@@ -51,7 +48,9 @@ def find_engine() -> Engine:
     """
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", PODMAN, DOCKER):
-        raise ConfigError(f"{VARIABLE}={wanted!r}: images are built with podman or docker. Set one of them, or unset it.")
+        raise ConfigError(
+            f"{VARIABLE}={wanted!r}: images are built with podman or docker. Set one of them, or unset it."
+        )
     program = next((name for name in ([wanted] if wanted else [PODMAN, DOCKER]) if shutil.which(name)), "")
     if not program:
         raise ConfigError(

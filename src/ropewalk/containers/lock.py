@@ -63,9 +63,7 @@ def _compile(names: Path, versions: Path, *options: str) -> str:
     command = ["uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
     target = ["--python-version", _PYTHON, "--python-platform", "x86_64-manylinux_2_28", "--constraint", str(versions)]
     try:
-        ended = subprocess.run(
-            [*command, *target, *options, str(names)], capture_output=True, text=True, check=False
-        )
+        ended = subprocess.run([*command, *target, *options, str(names)], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ConfigError("uv, which resolves locks, is not installed. Run: pip install 'ropewalk[images]'.") from error
     if ended.returncode:
