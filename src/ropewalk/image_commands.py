@@ -46,24 +46,18 @@ def images() -> None:
 @click.argument("families", nargs=-1, metavar="[FAMILY]...")
 @_source
 @_registry
-@click.option(
-    "--base", default="", help="Base image: Debian-like, with Python 3.11.  [default: python:3.11-slim-bookworm]"
-)
-@click.option(
-    "--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", help="What the image train computes with."
-)
-@click.option(
-    "--push", default="", metavar="REGISTRY", help="Push the images there; images.lock then names its digests."
-)
+@click.option("--base", default="", help="Base image, Debian-like.  [default: python:3.11-slim-bookworm]")
+@click.option("--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", help="What train computes with.")
+@click.option("--push", default="", metavar="REGISTRY", help="Push them there; images.lock then has its digests.")
 @click.option("--sbom/--no-sbom", default=True, help="Write an SBOM for each image to build/sboms.")
 def build(
     *, families: tuple[str, ...], source: Path, registry: str, base: str, accelerator: str, push: str, sbom: bool
 ) -> None:
     """Build the images FAMILY..., all of them without one; writes images.lock when it built all.
 
-    Wheels are fetched by pip, with its own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...), and checked against the locks in
-    containers/; the builds themselves fetch nothing but Debian's packages. What is built already is kept, so that a killed
-    build goes on; names go to whole images only. Two tags each: the version, which compiled YAML names, and version and commit.
+    pip fetches wheels by its own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...), checked against the locks in containers/;
+    the builds themselves fetch nothing but Debian's packages. What is built already is kept, so that a killed build goes
+    on; only whole images get a name. Each has two tags: the version, which compiled YAML names, and version and commit.
     """
     from ropewalk.containers.build import BASE_IMAGE, build_images, make_plan
     from ropewalk.containers.engine import find_engine
@@ -88,7 +82,7 @@ def build(
 @_source
 @click.option("--find-links", multiple=True, help="Folder or page with further wheels, such as torch's for CPUs.")
 def lock(*, source: Path, find_links: tuple[str, ...]) -> None:
-    """Write the locks of all families: exact versions and hashes, from containers/*/requirements.in and constraints.txt."""
+    """Write all locks: exact versions and hashes, from containers/*/requirements.in and constraints.txt."""
     from ropewalk.containers.families import Sources
     from ropewalk.containers.lock import lock_images
 

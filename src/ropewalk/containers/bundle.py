@@ -120,9 +120,12 @@ def _archive(engine: Engine, image: Built, folder: Path) -> str:
 def _collect_wheels(sources: Sources, folder: Path) -> None:
     """Fetch the library with all that it needs, in the versions that were tested, for this machine's Python."""
     (library,) = sources.library.glob("*.whl")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--wheel-dir", folder]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
     ended = subprocess.run(
-        [*command, "--constraint", sources.constraints, library], capture_output=True, text=True, check=False
+        [*command, "--wheel-dir", str(folder), "--constraint", str(sources.constraints), str(library)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if ended.returncode:
         tail = "\n".join(ended.stderr.strip().splitlines()[-12:])
@@ -146,13 +149,11 @@ def _compile(folder: Path) -> None:
 def _describe(images: dict[str, tuple[str, str]]) -> str:
     text = (resources.files("ropewalk.containers") / "bundle.md").read_text(encoding="utf-8")
     version = sys.version_info
-    table = "\n".join(
-        f"| `images/ropewalk-{name}.oci.tar` | `{image}` | `{digest}` |" for name, (image, digest) in images.items()
-    )
+    rows = [f"| `images/ropewalk-{name}.oci.tar` | `{each[0]}` | `{each[1]}` |" for name, each in images.items()]
     return (
         text.replace("@VERSION@", ropewalk.__version__)
         .replace("@PYTHON@", f"{version.major}.{version.minor}")
-        .replace("@IMAGES@", table)
+        .replace("@IMAGES@", "\n".join(rows))
     )
 
 

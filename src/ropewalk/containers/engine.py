@@ -83,7 +83,7 @@ def run_program(command: list[str], *, what: str, log: Path | None = None) -> st
         return ended.stdout
     if any(words in ended.stdout.lower() for words in _NO_SPACE):
         raise StorageError(
-            f"{what}: there is no space left for images. Free some (`{command[0]} image prune`, `{command[0]} system df` "
+            f"{what}: no space is left for images. Free some (`{command[0]} image prune`, `{command[0]} system df` "
             "shows what takes how much) and run again; what was finished is kept."
         )
     tail = "\n".join(ended.stdout.strip().splitlines()[-_TAIL_LINES:])

@@ -6,7 +6,7 @@ from pathlib import Path
 from ropewalk.errors import ConfigError, nearest
 
 FAMILIES = ("data", "tables", "train", "registry")
-"""resolve, pull, push, version | check, validate, preprocess, report | train, launch, tune, evaluate | fetch, register."""
+"""Each holds what its steps import: DVC and git; Arrow and pandas; torch; MLflow."""
 ACCELERATORS = ("cpu", "cuda")
 """What the image `train` computes with."""
 

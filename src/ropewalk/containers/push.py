@@ -34,14 +34,14 @@ def push_images(engine: Engine, built: list[Built], registry: str, *, say: Calla
 
 def _push(engine: Engine, target: str) -> str:
     what = (
-        f"{target} cannot be pushed. Log in with `{engine.program} login`, and see that the registry is there and takes "
-        "pushes"
+        f"{target} cannot be pushed. Log in with `{engine.program} login`, and see that the registry is there and "
+        "takes pushes"
     )
     if engine.program != PODMAN:
         engine.run("push", target, what=what)
         facts = engine.inspect(target) or {}
         name = target.rpartition(":")[0]
-        return next(digest.partition("@")[2] for digest in facts["RepoDigests"] if digest.startswith(f"{name}@"))
+        return next(str(each).partition("@")[2] for each in facts["RepoDigests"] if each.startswith(f"{name}@"))
     with tempfile.NamedTemporaryFile(prefix="ropewalk-digest-") as file:
         options = ["--tls-verify=false"] if is_loopback(target) else []
         engine.run("push", *options, "--digestfile", file.name, target, what=what)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,8 +104,8 @@ def _download() -> list[str]:
     return ["download", "--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", *platforms]
 
 
-def _pip(command: list[str], entries: object, folder: Path) -> None:
-    text = "\n".join(entries)  # type: ignore[call-overload]
+def _pip(command: list[str], entries: Iterable[str], folder: Path) -> None:
+    text = "\n".join(entries)
     if not text:
         return
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as lock:
