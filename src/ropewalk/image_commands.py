@@ -55,9 +55,10 @@ def build(
 ) -> None:
     """Build the images FAMILY..., all of them without one; writes images.lock when it built all.
 
-    pip fetches wheels by its own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...), checked against the locks in containers/;
-    the builds themselves fetch nothing but Debian's packages. What is built already is kept, so that a killed build goes
-    on; only whole images get a name. Each has two tags: the version, which compiled YAML names, and version and commit.
+    pip fetches wheels by its own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...), checked against the locks in
+    containers/; the builds themselves fetch nothing but Debian's packages. What is built already is kept, so that a
+    killed build goes on; only whole images get a name. Each has two tags: the version, which compiled YAML names, and
+    version and commit.
     """
     from ropewalk.containers.build import BASE_IMAGE, build_images, make_plan
     from ropewalk.containers.engine import find_engine
