@@ -34,11 +34,15 @@ TOP = {
     "check_commands",
     "cli",
     "components",
+    "containers",
     "data_commands",
+    "image_commands",
     "launch",
     "model_commands",
     "pipelines",
     "profile_commands",
+    "server_commands",
+    "server_run_commands",
 }
 
 USES_FORMAT_OF = {
@@ -195,7 +199,7 @@ def test_launch_uses_the_library_only_for_shared_parts_the_check_and_config_type
 
 
 def test_step_packages_start_with_nothing_but_a_docstring():
-    for step in STEPS | {"cluster", "launch", "report"}:
+    for step in STEPS | {"cluster", "containers", "launch", "report"}:
         tree = ast.parse((LIBRARY / step / "__init__.py").read_text(encoding="utf-8"))
         assert len(tree.body) == 1, f"ropewalk.{step}/__init__.py has code"
 

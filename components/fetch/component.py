@@ -5,7 +5,7 @@ from kfp import dsl
 from ropewalk import images
 
 
-@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+@dsl.component(base_image=images.REGISTER, install_kfp_package=False)
 def fetch_champion(champion: dsl.Output[dsl.Model], name: str = "model", mlflow_tracking_uri: str = ""):
     """Fetch the model that is in use, to be compared with a new one.
 

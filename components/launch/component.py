@@ -6,7 +6,7 @@ from ropewalk import images
 
 
 @dsl.component(
-    base_image=images.STEPS,
+    base_image=images.TRAIN,
     install_kfp_package=False,
     task_config_passthroughs=[
         dsl.TaskConfigField.RESOURCES,

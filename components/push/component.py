@@ -7,7 +7,7 @@ from kfp import dsl
 from ropewalk import images
 
 
-@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
 def push_data(
     artifact: dsl.Input[dsl.Artifact],
     repository: str,

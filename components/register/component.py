@@ -7,7 +7,7 @@ from kfp import dsl
 from ropewalk import images
 
 
-@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+@dsl.component(base_image=images.REGISTER, install_kfp_package=False)
 def register_model(
     model: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Dataset],

@@ -5,7 +5,7 @@ from kfp import dsl
 from ropewalk import images
 
 
-@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+@dsl.component(base_image=images.TRAIN, install_kfp_package=False)
 def train_model(
     train: dsl.Input[dsl.Dataset],
     validation: dsl.Input[dsl.Dataset],

@@ -7,7 +7,7 @@ from kfp import dsl
 from ropewalk import images
 
 
-@dsl.component(base_image=images.STEPS, install_kfp_package=False)
+@dsl.component(base_image=images.TABLES, install_kfp_package=False)
 def validate_data(
     data: dsl.Input[dsl.Dataset],
     report: dsl.Output[dsl.HTML],

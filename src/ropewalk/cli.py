@@ -11,6 +11,7 @@ from ropewalk import __version__
 from ropewalk.check_commands import diff, doctor, lint
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
+from ropewalk.image_commands import bundle, images
 from ropewalk.model_commands import explain, models
 from ropewalk.profile_commands import profile
 
@@ -53,6 +54,7 @@ def cli() -> None:
       ropewalk data ls REPOSITORY PATH                      the versions of a data set
       ropewalk models ls                                    the registered models, and which versions are in use
       ropewalk explain MODEL                                where a model came from
+      ropewalk images build                                 the containers that steps run in
 
     Runs are kept in .ropewalk in the current folder, or where ROPEWALK_HOME says.
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
@@ -65,6 +67,8 @@ cli.add_command(profile)
 cli.add_command(lint)
 cli.add_command(diff)
 cli.add_command(doctor)
+cli.add_command(images)
+cli.add_command(bundle)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")

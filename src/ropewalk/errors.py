@@ -10,6 +10,7 @@ RopewalkError
 ├── StoppedError      the step was told to stop and kept its state: run it again to go on
 ├── TrackingError     the tracking server or registry refused
 ├── ClusterError      the Kubernetes cluster refused, or what was started there failed
+├── ImageError        a container image cannot be built, pushed or bundled, or is not what its lock says
 ├── ServiceError      a service is down or slow: trying again may help
 └── RunError          a pipeline run or one of its steps failed
 
@@ -68,6 +69,10 @@ class TrackingError(RopewalkError):
 
 class ClusterError(RopewalkError):
     """The Kubernetes cluster refused, or what was started there failed."""
+
+
+class ImageError(RopewalkError):
+    """A container image cannot be built, pushed or bundled, or is not what its lock says."""
 
 
 class ServiceError(RopewalkError):

@@ -129,7 +129,7 @@ def test_trials_fetch_the_splits_from_the_object_store_and_the_best_model_comes_
     (container,) = pod["containers"]
     words = shlex.split(container["args"][0])
     assert words[words.index("--train") + 1] == f"{root}/train#{read_artifact(splits / 'train', SPLIT).digest}"
-    assert container["image"] == images.STEPS
+    assert container["image"] == images.TRAIN
     assert container["resources"]["limits"] == {"memory": "2Gi", "nvidia.com/gpu": "1"}
     assert pod["tolerations"] == [toleration]
     assert job["spec"]["backoffLimit"] == 0

@@ -59,12 +59,14 @@ def packaged(trained: ModelDescription, folder: Path, *, mlflow_run_id: str, mod
 
 
 def requirements(trained: ModelDescription, own: Sequence[str] = ()) -> list[str]:
-    """Return the exact versions installed here of what the model needs: for its architecture, and of `own` code.
+    """Return exact versions of what the model needs: what it was trained with, else what is installed here.
 
-    A local part such as "+cpu" is dropped, as no index has it.
+    torch and its like need not be installed where a model is registered. A local part such as "+cpu" is dropped, as no
+    index has it.
     """
     names = dict.fromkeys((*REQUIREMENTS, *trained.requirements, *own))
-    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
+    trained_with = trained.settings["environment"]
+    return [f"{name}=={(trained_with.get(name) or _installed(name)).partition('+')[0]}" for name in names]
 
 
 def signature(trained: ModelDescription, example: pd.DataFrame) -> ModelSignature:
@@ -87,6 +89,11 @@ def input_example(trained: ModelDescription) -> pd.DataFrame:
     """Return one row of typical values: the median of a number, the most frequent category."""
     typical = {column.name: pd.Series([_typical(column)], dtype=object) for column in trained.preprocessor.takes}
     return pd.DataFrame(typical).infer_objects()
+
+
+def _installed(name: str) -> str:
+    # mlflow is mlflow-skinny of the same version and a server, which registering does without.
+    return metadata.version("mlflow-skinny" if name == "mlflow" else name)
 
 
 def _typical(column: Column) -> Any:

@@ -96,7 +96,7 @@ def _train_in_job(
         [part for name, value in arguments.items() for part in (f"--{name}", value)],
         identity=model.uri,
         prefix="train",
-        image=images.STEPS,
+        image=images.TRAIN,
         config=config,
         step=step,
     )

@@ -132,7 +132,7 @@ def work_on_cluster(request: Search, inputs: Inputs, profile: TuneProfile, step:
         parallel=request.config.parallel or _KATIB_PARALLEL,
         program=("python",),
         identity=inputs.identity,
-        build=partial(builders[profile.trial], image=images.STEPS, config=profile.pods),
+        build=partial(builders[profile.trial], image=images.TRAIN, config=profile.pods),
         dress=lambda template: replace(template, manifest=with_step(template.manifest, step)),
     )
     engine = KatibEngine(profile.katib)

@@ -10,7 +10,7 @@ from ropewalk.registry.explain import explain_model, lineage_card, models_of_dat
 from ropewalk.registry.register import register
 from ropewalk.tracking import RUN_ID_TAG, connect
 
-YAML = "components: {}\n  container:\n      image: ghcr.io/ropewalk/ropewalk-steps:0.1.0\n"
+YAML = "components: {}\n  container:\n      image: ghcr.io/ropewalk/ropewalk-train:0.1.0\n"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_model_is_explained_back_to_its_pipeline_run_decision_trials_and_data(
     assert told["trials"]["runs"][0]["name"] == "trial-1"
     assert told["parameters"]["training.best_epoch"] == "2"
     assert told["pipeline"]["sha256"] == hashlib.sha256(YAML.encode()).hexdigest()
-    assert told["pipeline"]["images"] == ["ghcr.io/ropewalk/ropewalk-steps:0.1.0"]
+    assert told["pipeline"]["images"] == ["ghcr.io/ropewalk/ropewalk-train:0.1.0"]
     assert told["data"]["commit"] == "c" * 40
     assert (told["data"]["path"], told["data"]["hash"]) == ("data/houses.csv", "d" * 32)
     assert set(told["artifacts"]) == {"raw-data.digest"}

@@ -19,7 +19,7 @@ def test_the_search_of_the_flights_passes_the_check():
 
 def test_an_experiment_of_ones_own_trains_on_the_pipelines_data(fitted, tmp_path, monkeypatch):
     text = (EXAMPLES / "own_experiment.json").read_text()
-    assert f'"{images.STEPS}"' in text
+    assert f'"{images.TRAIN}"' in text
     config = json.loads(text)
     check(config)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")

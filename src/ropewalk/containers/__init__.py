@@ -1,0 +1,1 @@
+"""The images of the steps: locked, built, described, pushed and bundled."""
