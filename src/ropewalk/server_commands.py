@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ropewalk.errors import ServiceError
+from ropewalk.errors import ConfigError, ServiceError
 
 if TYPE_CHECKING:
     from ropewalk.launch.client.publish import Published
@@ -109,7 +109,7 @@ class Submission(click.Group):
         return make_command(name, open_request(name), start, [*_where(), *_submit_options()])
 
 
-@click.group(cls=Submission, subcommand_metavar="PIPELINE [OPTIONS] [PARAMETERS]...")
+@click.group(cls=Submission, subcommand_metavar="PIPELINE [PARAMETERS]...")
 def submit() -> None:
     """Start a run on a server: PIPELINE is a compiled .yaml file, or a name from the list below.
 
@@ -178,6 +178,8 @@ def _submit(
     from ropewalk.launch.client.version_name import releases
     from ropewalk.launch.parameters import merge_parameters, parse_parameters
 
+    if (timeout and not (wait or report_folder)) or (allow_dirty and not publish_first):
+        raise ConfigError("--timeout belongs to --wait, and --allow-dirty to --publish: give both, or neither.")
     arguments = parse_parameters(merge_parameters(flags, pairs), request.specification)
     if others := releases(request.specification.images) - {__version__}:
         _say(f"note: this YAML was compiled by Ropewalk {', '.join(sorted(others))}; this is {__version__}.")

@@ -57,7 +57,7 @@ def publish(server: Server, request: Request, version: VersionName) -> Published
         raise ConfigError(
             f"The server has a version {version.name!r} of the pipeline {name!r} with other content: "
             f"{version_url(server, pipeline_id, str(there['pipeline_version_id']))}. A version never changes: was the "
-            "YAML compiled before the commit, or with another profile? Compile again, or give another name: --version NAME."
+            "YAML compiled before the commit, or with another profile? Compile again, or give another --version NAME."
         )
     return _published(server, pipeline, there, created=created)
 

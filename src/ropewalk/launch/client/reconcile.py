@@ -105,8 +105,8 @@ def _settle(server: Server, owner: str, schedule: Schedule) -> Settled:
     if pipeline is None:
         known = [str(each.get("name")) for each in server.pages("/pipelines", "pipelines", _namespace(server))]
         raise ConfigError(
-            f"{schedule.name}: there is no pipeline {schedule.pipeline!r} on the server.{nearest(schedule.pipeline, known)} "
-            "Publish it first: ropewalk publish FILE."
+            f"{schedule.name}: there is no pipeline {schedule.pipeline!r} on the server."
+            f"{nearest(schedule.pipeline, known)} Publish it first: ropewalk publish FILE."
         )
     pipeline_id = str(pipeline["pipeline_id"])
     version = (

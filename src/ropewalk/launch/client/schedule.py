@@ -108,8 +108,8 @@ def read_schedules(file: Path) -> Declared:
     owner = content.get("owner")
     if not isinstance(owner, str) or not _OWNER.fullmatch(owner):
         raise ConfigError(
-            f"{file}: owner={owner!r}: need a name of lower-case letters, digits and '-'. It says which schedules on the "
-            "server this file is about: what it does not list, of this owner, is deleted."
+            f"{file}: owner={owner!r}: need a name of lower-case letters, digits and '-'. It says which schedules on "
+            "the server this file is about: what it does not list, of this owner, is deleted."
         )
     schedules = tuple(_schedule(file, number, each) for number, each in enumerate(content["schedules"]))
     names = [schedule.name for schedule in schedules]
@@ -169,8 +169,8 @@ def _check_cron(name: str, cron: str) -> None:
         return
     if len(fields) == 5:
         raise ConfigError(
-            f"{name}: cron={cron!r} has five fields; KFP's have six, with seconds first, and would take the minutes for "
-            f"seconds. Write '0 {cron}'."
+            f"{name}: cron={cron!r} has five fields; KFP's have six, with seconds first, and would take the minutes "
+            f"for seconds. Write '0 {cron}'."
         )
     if len(fields) != 6 or not all(re.fullmatch(r"[\w*?/,#-]+", each) for each in fields):
         raise ConfigError(

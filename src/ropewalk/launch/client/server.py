@@ -245,8 +245,8 @@ class Server:
         if never:
             return ServiceError(f"{self.host} cannot be reached: {told}. Check kfp.host or --host, and the network.")
         return ServiceError(
-            f"{self.host} has not answered as it should for {self.patience.unreachable:.0f} s. What runs there goes on. "
-            f"The last answer: {told}"
+            f"{self.host} has not answered as it should for {self.patience.unreachable:.0f} s. What runs there goes "
+            f"on. The last answer: {told}"
         )
 
     def _end_outage(self, trial: "_Trial") -> None:

@@ -50,8 +50,8 @@ def name_version(text: str, folder: Path, *, images: list[str], release: str, al
     if changed and not allow_dirty:
         raise ConfigError(
             f"The version would be named for commit {commit[:_SHA]}, but files have changed since: "
-            f"{', '.join(line[3:] for line in changed[:5])}{' ...' if len(changed) > 5 else ''}. Commit them and compile "
-            "again; or add --allow-dirty, which puts the content's digest into the name, or --version NAME."
+            f"{', '.join(line[3:] for line in changed[:5])}{' ...' if len(changed) > 5 else ''}. Commit them and "
+            "compile again; or add --allow-dirty, which puts the content's digest into the name, or --version NAME."
         )
     dirty = f"-dirty-{digest[:8]}" if changed else ""
     return _checked(VersionName(name=f"{release}-{commit[:_SHA]}{dirty}", commit=commit, source=source))
