@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +55,7 @@ class KfpServer:
         """Path before the API's own, such as /pipeline: as a gateway has it."""
         self._certificate = certificate
         self._server: ThreadingHTTPServer | None = None
+        self.connections: set[socket.socket] = set()
         self.port = 0
 
     @property
@@ -81,6 +82,9 @@ class KfpServer:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+            for connection in list(self.connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def restart(self, *, away: float) -> None:
         """Be away for so many seconds, then serve again."""
@@ -124,10 +128,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def handle(self) -> None:
+        self.owner.connections.add(self.connection)
         try:
             super().handle()
         except (ConnectionError, ssl.SSLError, TimeoutError, ValueError):
             self.close_connection = True
+        finally:
+            self.owner.connections.discard(self.connection)
 
     def send(
         self,
