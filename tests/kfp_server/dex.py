@@ -20,7 +20,9 @@ COOKIE = "oauth2_proxy_kubeflow"
 class Dex:
     """Lets those in that know the password, and gives them a session on the server."""
 
-    def __init__(self, server: KfpServer, passwords: dict[str, str], *, choice: bool = True, approval: bool = True) -> None:
+    def __init__(
+        self, server: KfpServer, passwords: dict[str, str], *, choice: bool = True, approval: bool = True
+    ) -> None:
         self.logins = 0
         self._server = server
         self._passwords = passwords

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from kfp_server import contract
 from kfp_server.server import KfpServer, serve
 
@@ -47,7 +48,9 @@ def test_a_run_is_created_and_waited_for(api, client):
     run = client.wait_for_run_completion(result.run_id, timeout=30, sleep_duration=0.01)
     assert run.state == "SUCCEEDED"
     assert run.runtime_config.parameters == {"epochs": 3}
-    assert {"train-model", "train-model-driver", "executor"} <= {task.display_name for task in run.run_details.task_details}
+    assert {"train-model", "train-model-driver", "executor"} <= {
+        task.display_name for task in run.run_details.task_details
+    }
 
 
 def test_a_run_is_pinned_to_the_version_that_was_the_newest(api, client):
@@ -75,7 +78,10 @@ def test_recurring_runs_are_created_disabled_and_deleted(api, client):
     pipeline = client.upload_pipeline(str(TRAINING), "training")
     experiment = client.create_experiment("work")
     made = client.create_recurring_run(
-        experiment.experiment_id, "nightly", cron_expression="0 0 3 * * *", pipeline_id=pipeline.pipeline_id,
+        experiment.experiment_id,
+        "nightly",
+        cron_expression="0 0 3 * * *",
+        pipeline_id=pipeline.pipeline_id,
         version_id=next(iter(api.state.versions)),
     )
     client.disable_recurring_run(made.recurring_run_id)

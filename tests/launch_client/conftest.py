@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kfp_server.server import KfpServer, serve
 
+from kfp_server.server import KfpServer, serve
 from ropewalk.cluster.patience import Patience
 from ropewalk.launch.client.connect import open_server
 from ropewalk.launch.client.server import Server

@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from kfp_server.server import serve
 
+from kfp_server.server import serve
 from ropewalk.errors import ClusterError, ConfigError, ServiceError
 from ropewalk.launch.client.connect import find_connection, open_server, read_connection
 from ropewalk.launch.connection_config import ConnectionConfig

@@ -7,8 +7,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from kfp_server.dex import Dex
 
+from kfp_server.dex import Dex
 from ropewalk.errors import ClusterError, ConfigError
 from ropewalk.launch.connection_config import DexLogin, PortForward
 
@@ -99,7 +99,10 @@ def test_a_command_is_run_again_when_its_token_has_expired(api, connect, tmp_pat
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        (f"import sys; print('{SECRET}'); sys.exit('please log in first')", "failed with exit code 1: please log in first"),
+        (
+            f"import sys; print('{SECRET}'); sys.exit('please log in first')",
+            "failed with exit code 1: please log in first",
+        ),
         ("pass", "is empty"),
     ],
 )

@@ -96,14 +96,12 @@ def test_a_token_that_expires_meanwhile_is_read_anew(api, connect, request_, nam
     server = connect(existing_token_file=str(file))
 
     def rotate() -> None:
-        api.gate.tokens = {"second": "ann"}
-        time.sleep(0.05)
         file.write_text("second")
+        api.gate.tokens = {"second": "ann"}
 
     run = submit(server, request_, {})
     api.state.plan.held.add("pull-data")
-    timer = threading.Timer(0.3, lambda: (file.write_text("second"), setattr(api.gate, "tokens", {"second": "ann"})))
-    timer.start()
+    threading.Timer(0.3, rotate).start()
     threading.Timer(0.6, api.state.plan.held.clear).start()
     assert _follow(server, run, names)["state"] == "SUCCEEDED"
 
@@ -147,7 +145,8 @@ def test_times_are_right_though_clocks_differ(api, server, request_, names, skew
         looked = server.get(f"/runs/{run['run_id']}")
     steps = {step.task: step for step in read_steps(looked, names, ahead=server.now() - time.time())}
     assert steps["pull-data"].state == "running"
-    assert 0 <= steps["pull-data"].elapsed < 10 or abs(steps["pull-data"].elapsed) < 3
+    assert 0 <= steps["pull-data"].elapsed < 10
+    assert steps["resolve-data"].seconds == pytest.approx(0, abs=2)
 
 
 def test_200_tasks_cost_one_call_a_look_and_fewer_while_nothing_happens(api, connect):
@@ -170,7 +169,7 @@ def test_200_tasks_cost_one_call_a_look_and_fewer_while_nothing_happens(api, con
     seen = Seen()
     assert _follow(server, run, task_names(spec), seen=seen)["state"] == "SUCCEEDED"
     calls, seconds = len(api.calls) - before, time.monotonic() - begun
-    assert len(seen.events) == 400 - sum(event == "started" for _, event in seen.events) + 200 - 0 or seen.events
+    assert {task for task, event in seen.events if event == "succeeded"} == set(tasks)
     assert {call.path.partition("?")[0] for call in api.calls[before:]} == {f"/apis/v2beta1/runs/{run['run_id']}"}
     assert calls <= seconds / patience.shortest_poll + 1
     assert calls < 40, "3 s in which nothing happens are looked at ever less often: at 0.05 s there would be 60 calls"

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from kfp_server.server import serve
 
+from kfp_server.server import serve
 from ropewalk.errors import ClusterError, ConfigError, ServiceError
 from ropewalk.launch.client.publish import publish
 from ropewalk.launch.client.version_name import VersionName, name_version
@@ -33,7 +33,10 @@ def test_the_bytes_are_uploaded_as_they_are(api, server, request_):
     assert done.url == f"{api.url}/#/pipelines/details/{done.pipeline_id}/version/{done.version_id}"
     assert api.state.uploads == {done.version_id: request_.text.encode()}
     version = api.state.versions[done.version_id]
-    assert (version["description"], version["code_source_url"]) == (f"Commit {'a' * 40}", "https://example.org/team/repo")
+    assert (version["description"], version["code_source_url"]) == (
+        f"Commit {'a' * 40}",
+        "https://example.org/team/repo",
+    )
     assert api.state.pipelines[done.pipeline_id]["description"] == request_.specification.description
 
 
@@ -80,7 +83,8 @@ STEPS = [
 
 @pytest.mark.parametrize("method, path", STEPS)
 @pytest.mark.parametrize(
-    "fault", [{"status": 503}, {"status": 500}, {"reset": True}, {"reset": True, "after": True}, {"status": 504, "after": True}]
+    "fault",
+    [{"status": 503}, {"status": 500}, {"reset": True}, {"reset": True, "after": True}, {"status": 504, "after": True}],
 )
 def test_a_fault_at_each_step_is_got_over_with_one_version(api, server, request_, method, path, fault):
     api.faults.add(method=method, path=path, **fault)
@@ -141,7 +145,9 @@ def repository(compiled: Path) -> Path:
     return folder
 
 
-def _name(folder: Path, text: str = "x", *, images: list[str] | None = None, release: str = "1.2.0", dirty: bool = False):
+def _name(
+    folder: Path, text: str = "x", *, images: list[str] | None = None, release: str = "1.2.0", dirty: bool = False
+):
     return name_version(text, folder / "build", images=images or [], release=release, allow_dirty=dirty)
 
 

@@ -117,6 +117,14 @@ class Server:
         """
         return self._send("POST", path, query=query, body=body, upload=upload, found=found) or {}
 
+    def act(self, path: str) -> bool:
+        """Have something done to what is there, and return whether it still was there.
+
+        Raises:
+            ClusterError, ServiceError, ConfigError: As `get`.
+        """
+        return self._send("POST", path, quiet={404}) is not None
+
     def delete(self, path: str) -> None:
         """Have what is at `path` deleted; one that is gone is left gone."""
         self._send("DELETE", path, quiet={404})

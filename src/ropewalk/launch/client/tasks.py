@@ -1,6 +1,7 @@
 """What the server tells of a run, as the steps that a person knows: not the drivers and nodes that run them."""
 
 import datetime
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
@@ -57,7 +58,11 @@ def read_steps(run: Mapping[str, Any], names: Iterable[str], *, ahead: float) ->
             found[name].append(detail)
         elif not known and not _is_machinery(run, detail):
             found[name] = [detail]
-    return [_step(name, details, ahead) for name, details in found.items()]
+    read = [_step(name, details, ahead) for name, details in found.items()]
+    for step in read:
+        if step.state == steps.WAITING and run.get("state") in ENDED:
+            step.state = steps.SKIPPED
+    return read
 
 
 def pods(run: Mapping[str, Any], task: str, *, failed: bool) -> list[str]:
@@ -120,7 +125,7 @@ def _step(name: str, details: list[Mapping[str, Any]], ahead: float) -> Step:
     begun = [at for detail in details if (at := seconds_since_epoch(detail.get("start_time", "")))]
     ended = [at for detail in details if (at := seconds_since_epoch(detail.get("end_time", "")))]
     if begun and step.state != steps.WAITING:
-        step.started = min(begun) - ahead
+        step.started = min(min(begun) - ahead, time.time())  # the server's times have whole seconds
         if step.state != steps.RUNNING:
             step.seconds = max(0.0, max(ended, default=min(begun)) - min(begun))
     step.error = next((str(detail["error"].get("message", "")) for detail in details if detail.get("error")), "")
