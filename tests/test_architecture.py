@@ -29,7 +29,16 @@ SHARED = {
     "tracking",
     "turns",
 }
-TOP = {"cli", "components", "data_commands", "launch", "model_commands", "pipelines", "server_commands"}
+TOP = {
+    "cli",
+    "components",
+    "data_commands",
+    "launch",
+    "model_commands",
+    "pipelines",
+    "server_commands",
+    "server_run_commands",
+}
 
 USES_FORMAT_OF = {
     "validation": {"data"},

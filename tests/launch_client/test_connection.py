@@ -247,7 +247,7 @@ def test_where_the_server_is_comes_from_the_profile_the_flags_or_the_environment
     monkeypatch.setenv("KF_PIPELINES_ENDPOINT", "http://c")
     assert find_connection(None, "", "").host == "http://c"
     monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
-    with pytest.raises(ConfigError, match="No server is named. Give --host URL"):
+    with pytest.raises(ConfigError, match=r"No server is named\. Give --host URL"):
         find_connection(None, "", "")
 
 

@@ -159,7 +159,7 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_go_on(api, compiled):
     while api.count("GET", "/runs/") < 2 and time.monotonic() - begun < 20:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     (run_id,) = api.state.runs
     assert process.returncode == 130
     assert f"The run goes on. To follow it: ropewalk follow {run_id} --host {api.url}" in err

@@ -84,9 +84,10 @@ def apply(server: Server, owner: str, settled: Sequence[Settled]) -> list[Step]:
     done = plan(owner, settled, existing(server))
     left = done
     for _ in range(_MOST_ROUNDS):
-        # What is gone was taken away by somebody who applies the same file now: look again.
-        if all([_take(server, owner, step, by_name.get(step.name)) for step in left]):
+        found = [_take(server, owner, step, by_name.get(step.name)) for step in left]
+        if all(found):
             return done
+        # What is gone was taken away by somebody who applies the same file now: look again.
         left = plan(owner, settled, existing(server))
     raise ServiceError("Others change the same schedules at this moment, again and again. Apply the file once more.")
 
