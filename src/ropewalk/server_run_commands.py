@@ -159,9 +159,10 @@ def list_server_runs(profile: Path | None, host: str, namespace: str, *, limit: 
 @contextmanager
 def connected(profile: Path | None, host: str, namespace: str) -> "Iterator[Server]":
     """Connect to the server for as long as the block runs."""
-    from ropewalk.launch.client.connect import find_connection, open_server
+    from ropewalk.launch.client.connect import choose_namespace, find_connection, open_server
 
     with open_server(find_connection(profile, host, namespace), notice=say) as server:
+        choose_namespace(server)
         yield server
 
 

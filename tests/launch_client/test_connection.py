@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from kfp_server.server import serve
 from ropewalk.errors import ClusterError, ConfigError, ServiceError
-from ropewalk.launch.client.connect import find_connection, open_server, read_connection
+from ropewalk.launch.client.connect import choose_namespace, find_connection, open_server, read_connection
 from ropewalk.launch.connection_config import ConnectionConfig
 
 
@@ -195,6 +195,46 @@ def test_a_namespace_of_others_is_refused_and_a_missing_one_named(connect, monke
             connect(host=api.url, namespace="team-b").get("/runs", {"namespace": "team-b"})
         with pytest.raises(ConfigError, match=r"several users: name your namespace"):
             connect(host=api.url).get("/runs")
+
+
+def test_one_who_has_the_server_alone_names_no_namespace(server, connect):
+    with pytest.raises(ConfigError, match=r"has one user: leave the namespace empty \(now 'team-a'\)"):
+        connect(namespace="team-a").get("/runs", {"namespace": "team-a"})
+
+
+@pytest.mark.parametrize("multi_user", [True, False])
+def test_a_pod_works_in_its_own_namespace_where_there_are_several(connect, monkeypatch, tmp_path, multi_user):
+    (tmp_path / "namespace").write_text("team-a\n")
+    monkeypatch.setattr("ropewalk.launch.client.connect._IN_POD", tmp_path / "namespace")
+    with serve(multi_user=multi_user) as api:
+        server = connect(host=api.url)
+        choose_namespace(server)
+        assert server.namespace == ("team-a" if multi_user else "")
+
+
+def test_a_login_without_tls_is_told(monkeypatch):
+    monkeypatch.setenv("ROPEWALK_KFP_TOKEN", "t")
+    said: list[str] = []
+    for host in ("http://kubeflow.example.org", "http://ml-pipeline.kubeflow.svc:8888", "http://localhost:8080"):
+        open_server(ConnectionConfig(host=host), notice=said.append).close()
+    assert said == [
+        "note: http://kubeflow.example.org is spoken to without TLS: your login can be read on the way. Use https://."
+    ]
+
+
+def test_a_server_that_is_too_slow_is_asked_again(api, server, monkeypatch):
+    monkeypatch.setattr("ropewalk.launch.client.server._TIMEOUT", (1.0, 0.3))
+    api.faults.add(seconds=0.6)
+    assert server.get("/healthz")
+    api.faults.add(seconds=0.6, method="POST")
+    made: list[dict] = []
+
+    def found():
+        made[:] = list(server.pages("/experiments", "experiments"))
+        return made[0] if made else None
+
+    assert server.post("/experiments", {"display_name": "work"}, found=found)
+    assert len(api.state.experiments) == 1
 
 
 def test_the_servers_clock_is_the_one_that_counts(api, server):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import boto3
@@ -181,6 +182,18 @@ def test_following_ends_with_75_when_time_is_over(api, server, request_, ropewal
     assert code == 75
     assert "error: The run is PAUSED after 0.3 s. It goes on." in err
     assert f"ropewalk follow {run['run_id']} --host {api.url}" in err
+
+
+def test_following_ends_with_75_when_the_token_has_expired(api, server, request_, ropewalk, monkeypatch):
+    run = submit(server, request_, {})
+    api.state.plan.paused = True
+    monkeypatch.setenv("ROPEWALK_KFP_TOKEN", "first")
+    api.gate.tokens = {"first": "ann"}
+    threading.Timer(0.3, setattr, (api.gate, "tokens", {"second": "ann"})).start()
+    code, _, err = ropewalk("follow", run["run_id"], "--host", api.url)
+    assert code == 75
+    assert "The bearer token is from ROPEWALK_KFP_TOKEN: it is wrong, or has expired" in err
+    assert "The run goes on." in err
 
 
 def test_runs_on_this_machine_are_listed_as_ever(ropewalk, tmp_path):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 import yaml
@@ -11,7 +12,7 @@ import yaml
 from ropewalk.cluster.patience import Patience
 from ropewalk.config import parse_config
 from ropewalk.errors import ConfigError
-from ropewalk.launch.client.credentials import find_credentials
+from ropewalk.launch.client.credentials import Credentials, find_credentials
 from ropewalk.launch.client.dex import DexSession
 from ropewalk.launch.client.forward import Address, Forwarded
 from ropewalk.launch.client.server import PATIENCE, Server
@@ -90,6 +91,8 @@ def open_server(
     if config.ca_file:
         options["verify"] = str(Path(config.ca_file).expanduser())
     credentials = DexSession(config.dex, session, address.url, options) if config.dex else find_credentials(config)
+    if config.host and type(credentials) is not Credentials and _sends_secrets_in_plain_text(config.host):
+        notice(f"note: {config.host} is spoken to without TLS: your login can be read on the way. Use https://.")
     return Server(
         session,
         address,
@@ -99,6 +102,21 @@ def open_server(
         options=options,
         patience=patience,
         notice=notice,
+    )
+
+
+def choose_namespace(server: Server) -> None:
+    """Work in this pod's own namespace, where several users share the server and none was named."""
+    if not server.namespace and _IN_POD.exists() and (server.get("/healthz") or {}).get("multi_user"):
+        server.namespace = _IN_POD.read_text(encoding="utf-8").strip()
+
+
+def _sends_secrets_in_plain_text(host: str) -> bool:
+    """Return whether what we show to be let in travels unencrypted, and further than inside a machine or cluster."""
+    parts = urlsplit(host)
+    name = parts.hostname or ""
+    return parts.scheme == "http" and not (
+        name in ("localhost", "127.0.0.1", "::1") or ".svc" in name or "." not in name
     )
 
 

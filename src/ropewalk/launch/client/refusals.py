@@ -51,6 +51,8 @@ def explained(response: Response, host: str, namespace: str, hint: str) -> Ropew
         return ConfigError(
             f"{host} has several users: name your namespace (kfp.namespace or --namespace). It said: {said}"
         )
+    if status == 400 and namespace and "single-user" in said.lower():
+        return ConfigError(f"{host} has one user: leave the namespace empty (now {namespace!r}). It said: {said}")
     return ClusterError(f"{host} refused ({status}): {said}.")
 
 
