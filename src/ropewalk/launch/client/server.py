@@ -243,7 +243,7 @@ class Server:
             raise self._unreachable(told, never=never_there) from (
                 problem if isinstance(problem, RequestException) else None
             )
-        if trial.failures == _FEW - 1:
+        if trial.failures == _FEW - 1 and self._reached:
             self._notice(f"{self.host} does not answer as it should ({told}); trying again for a while")
             trial.told = True
         time.sleep(trial.pause * random.uniform(0.5, 1.0))
