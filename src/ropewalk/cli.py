@@ -14,6 +14,8 @@ from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.image_commands import bundle, images
 from ropewalk.model_commands import explain, models
 from ropewalk.profile_commands import profile
+from ropewalk.server_commands import publish, schedule, submit
+from ropewalk.server_run_commands import cancel, follow, list_server_runs, logs, on_server, retry
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request
@@ -41,7 +43,7 @@ class Pipelines(click.Group):
 @click.group(context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ropewalk")
 def cli() -> None:
-    """Run Kubeflow pipelines for a model's whole life, on this machine.
+    """Run Kubeflow pipelines for a model's whole life, on this machine or a cluster.
 
     \b
     Examples:
@@ -55,6 +57,8 @@ def cli() -> None:
       ropewalk models ls                                    the registered models, and which versions are in use
       ropewalk explain MODEL                                where a model came from
       ropewalk images build                                 the containers that steps run in
+      ropewalk publish build/training.yaml --host URL       bring a compiled pipeline to a Kubeflow server
+      ropewalk submit build/training.yaml --host URL        run it there (follow, logs, cancel, retry, schedule)
 
     Runs are kept in .ropewalk in the current folder, or where ROPEWALK_HOME says.
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
@@ -69,6 +73,8 @@ cli.add_command(diff)
 cli.add_command(doctor)
 cli.add_command(images)
 cli.add_command(bundle)
+for command in (publish, submit, follow, logs, cancel, retry, schedule):
+    cli.add_command(command)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")
@@ -88,8 +94,13 @@ def run() -> None:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known of each run, as JSON.")
-def runs(*, as_json: bool) -> None:
-    """List the runs on this machine, newest first."""
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="On a server: how many.")
+@on_server
+def runs(*, as_json: bool, limit: int, profile: Path | None, host: str, namespace: str) -> None:
+    """List the runs on this machine, newest first; with --profile or --host those on that server."""
+    if profile or host:
+        list_server_runs(profile, host, namespace, limit=limit, as_json=as_json)
+        return
     from ropewalk.home import ropewalk_home
     from ropewalk.launch.runs import list_runs
 
