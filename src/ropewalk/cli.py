@@ -13,6 +13,7 @@ from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
 
 if TYPE_CHECKING:
+    from ropewalk.launch.command import Where
     from ropewalk.launch.request import Request
 
 INTERRUPTED_CODE = 130
@@ -71,6 +72,7 @@ def run() -> None:
       ropewalk run training --data my.csv --target churn --epochs 50
       ropewalk run build/training.yaml --param epochs=50 --param seed=1
       ropewalk run training --config '{"training": {"learning_rate": 0.01}}'
+      ropewalk run training --in containers --data my.csv --target churn
 
     Exit codes: 0 done, 1 a step failed, 2 wrong usage or parameters (nothing was started), 130 interrupted.
     """  # noqa: D301
@@ -147,7 +149,7 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigError) else 1)
 
 
-def _run(request: "Request", flags: dict[str, str], pairs: tuple[str, ...]) -> None:
+def _run(request: "Request", flags: dict[str, str], pairs: tuple[str, ...], where: "Where") -> None:
     from ropewalk.home import ropewalk_home
     from ropewalk.launch.conclusion import show_conclusion
     from ropewalk.launch.console import open_console
@@ -155,11 +157,14 @@ def _run(request: "Request", flags: dict[str, str], pairs: tuple[str, ...]) -> N
     from ropewalk.launch.parameters import merge_parameters, parse_parameters
     from ropewalk.launch.preflight import check_before_start
     from ropewalk.launch.progress import choose_progress
+    from ropewalk.launch.where import plan_containers
 
     arguments = parse_parameters(merge_parameters(flags, pairs), request.specification)
     check_before_start(request.specification, arguments)
-    console = open_console()
-    with choose_progress(console) as progress:
-        ended = run_local(request.text, request.specification, arguments, home=ropewalk_home(), progress=progress)
+    console, home = open_console(), ropewalk_home()
+    with plan_containers(where, request.text, home) as containers, choose_progress(console) as progress:
+        ended = run_local(
+            request.text, request.specification, arguments, home=home, progress=progress, containers=containers
+        )
     show_conclusion(console, ended)
     sys.exit({"succeeded": 0, "interrupted": INTERRUPTED_CODE}.get(ended.state, 1))

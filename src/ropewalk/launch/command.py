@@ -7,23 +7,31 @@ import click
 from ropewalk.launch.parameters import placeholder
 from ropewalk.launch.request import Request
 from ropewalk.launch.specification import Field
+from ropewalk.launch.where import CONTAINERS, PROCESSES, Where
 
-_TAKEN = {"help", "pairs", "param"}
+_TAKEN = {"help", "pairs", "param", "in", "place", "network", "mount", "mounts"}
 
 
 def make_command(
-    name: str, request: Request, start: Callable[[Request, dict[str, str], tuple[str, ...]], None]
+    name: str, request: Request, start: Callable[[Request, dict[str, str], tuple[str, ...], Where], None]
 ) -> click.Command:
-    """Return the command `name` that calls `start` with the request, the flags given, and the --param pairs."""
+    """Return the command `name` that calls `start` with the request, the flags given, the --param pairs, and where."""
 
-    def callback(pairs: tuple[str, ...], **given: str | None) -> None:
-        start(request, {parameter: text for parameter, text in given.items() if text is not None}, pairs)
+    def callback(
+        pairs: tuple[str, ...], place: str, network: str, mounts: tuple[str, ...], **given: str | None
+    ) -> None:
+        flags = {parameter: text for parameter, text in given.items() if text is not None}
+        start(request, flags, pairs, Where(place=place, network=network, mounts=mounts))
 
     specification = request.specification
     return click.Command(
         name,
         context_settings={"token_normalize_func": lambda flag: flag.replace("_", "-")},
-        params=[*(_flag(field) for field in specification.parameters if field.name not in _TAKEN), _pairs()],
+        params=[
+            *(_flag(field) for field in specification.parameters if field.name not in _TAKEN),
+            _pairs(),
+            *_places(),
+        ],
         callback=callback,
         help=f"{specification.description}\n\nSteps: {', '.join(specification.tasks)}.",
     )
@@ -40,6 +48,32 @@ def _flag(field: Field) -> click.Option:
 def _pairs() -> click.Option:
     explained = "Another way to give a parameter; may be repeated."
     return click.Option(["--param", "pairs"], multiple=True, metavar="NAME=VALUE", help=explained)
+
+
+def _places() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--in", "place"],
+            type=click.Choice([PROCESSES, CONTAINERS]),
+            default=PROCESSES,
+            help="Where steps work: processes of this machine, or containers (podman or docker) from the images that "
+            "`make images` builds: not root, read-only, with the limits that the YAML sets. [default: processes]",
+        ),
+        click.Option(
+            ["--network"],
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            help="In containers: which steps have a network. auto: those that are handed an address of a server, by a "
+            "parameter, a variable of theirs or a DVC remote; a store on this machine needs none. [default: auto]",
+        ),
+        click.Option(
+            ["--mount", "mounts"],
+            multiple=True,
+            metavar="PATH[:rw]",
+            help="In containers: a further file or folder that steps see at the same path, to be read, or written with "
+            ":rw. What parameters name is mounted without it. May be repeated.",
+        ),
+    ]
 
 
 def _default(field: Field) -> str:
