@@ -13,8 +13,8 @@ from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
 
 if TYPE_CHECKING:
-    from ropewalk.launch.command import Where
     from ropewalk.launch.request import Request
+    from ropewalk.launch.where import Where
 
 INTERRUPTED_CODE = 130
 

@@ -52,12 +52,15 @@ class Commit:
     dvc: list[DvcFiles]
 
     def check_out(self, names: list[str]) -> None:
+        """Bring files of the commit into `folder`."""
         git.check_out(self.repository, self.hash, names, self.folder)
 
     def tracked_by_git(self) -> list[str]:
+        """Return the names of the files that Git keeps, and that are data."""
         return [name for name in self.modes if ".dvc/" not in name and not name.endswith(_NOT_DATA)]
 
     def tracked_by_dvc(self) -> dict[PurePosixPath, Tracked]:
+        """Return what DVC keeps, by path."""
         return {tracked.path: tracked for files in self.dvc for tracked in files.tracked}
 
 

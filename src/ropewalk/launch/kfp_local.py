@@ -92,7 +92,7 @@ class StepRunner:
         return folder.relative_to(self._run_folder / ARTIFACTS).as_posix()
 
     def _stream(self, call: Call) -> tuple[int, list[str], str]:
-        """Run a step, copy its output to its log and to events; return its exit code, own last lines, what killed it."""
+        """Run a step, copy its output to log and events; return its exit code, own last lines, what killed it."""
         own_lines: deque[str] = deque(maxlen=KEPT_LINES)
         with (self._run_folder / LOGS / log_name(call.task)).open("a", encoding="utf-8") as stream:
             problem = _too_long(call.command)
@@ -136,8 +136,8 @@ def _too_long(command: list[str]) -> str:
     if longest <= MAX_ARGUMENT_BYTES:
         return ""
     return (
-        f"The inputs of this step take {longest:,} bytes as JSON; Linux passes at most {MAX_ARGUMENT_BYTES:,} on a command "
-        "line. Hand big values over as artifacts."
+        f"The inputs of this step take {longest:,} bytes as JSON; Linux passes at most {MAX_ARGUMENT_BYTES:,} on a "
+        "command line. Hand big values over as artifacts."
     )
 
 

@@ -63,8 +63,8 @@ def open_engine() -> Iterator[Engine]:
     host = os.environ.get("DOCKER_HOST", "")
     if host and not host.startswith(_UNIX):
         raise ConfigError(
-            f"DOCKER_HOST={host}: containers there see none of this machine's folders. Unset DOCKER_HOST or let it name a "
-            f"socket, unix:///..., {_ELSEWHERE}."
+            f"DOCKER_HOST={host}: containers there see none of this machine's folders. Unset DOCKER_HOST or let it "
+            f"name a socket, unix:///..., {_ELSEWHERE}."
         )
     program = shutil.which(PODMAN)
     if host:
@@ -90,9 +90,7 @@ def _ask(url: str, advice: str) -> Engine:
         path = url.removeprefix(_UNIX)
         denied = Path(path).exists() and not os.access(path, os.R_OK | os.W_OK)
         hint = (
-            f"you may not use {path}: have yourself added to its group (`sudo usermod -aG docker $USER`, then log in again)"
-            if denied
-            else advice
+            f"have yourself let in to {path} (`sudo usermod -aG docker $USER`, then log in again)" if denied else advice
         )
         raise ServiceError(
             f"No container engine answers at {url}: {_reason(error)}. To go on, {hint}, {_ELSEWHERE}."

@@ -57,8 +57,9 @@ def _other_version(name: str, version: str) -> list[str]:
     if not _OURS.search(name) or tag is None or _agree(tag[1], version):
         return []
     return [
-        f"The pipeline was compiled for version {tag[1]}, but the image {name} holds version {version or '(it does not say)'}. "
-        "Build the image again with `make images`, or compile the pipeline with the version that the image holds."
+        f"The pipeline was compiled for version {tag[1]}, but the image {name} holds version "
+        f"{version or '(it does not say)'}. Build the image again with `make images`, or compile the pipeline with the "
+        "version that the image holds."
     ]
 
 

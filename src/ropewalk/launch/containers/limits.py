@@ -91,7 +91,7 @@ def _limits(container: dict[str, Any], kubernetes: dict[str, Any]) -> Limits:
     for setting, value in resources.items():
         if "{{$" in str(value):
             raise ConfigError(
-                f"{setting} is set by a parameter of the pipeline, which cannot be followed here. Compile it with a number."
+                f"{setting} is set by a parameter of the pipeline, which is not followed here. Compile it with a value."
             )
     accelerator = resources.get("accelerator", {})
     memory = resources.get("memoryLimit")

@@ -122,6 +122,6 @@ def _check_gpus(limits: Mapping[str, Limits]) -> None:
     for step, each in limits.items():
         if each.gpus > here:
             raise ConfigError(
-                f"The step {step} gets {each.gpus} GPU(s) in the compiled YAML, but this machine has {here}. Run the pipeline "
-                "compiled without that profile: it then trains on processors."
+                f"The step {step} gets {each.gpus} GPU(s) in the compiled YAML, but this machine has {here}. Run the "
+                "pipeline compiled without that profile: it then trains on processors."
             )

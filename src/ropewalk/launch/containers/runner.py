@@ -209,15 +209,14 @@ class Containers:
         if not access.variables:
             yield []
             return
-        text = "".join(
-            f"export {name}={shlex.quote(value)}\n" for name, value in access.variables.items() if name.isidentifier()
-        )
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in access.variables.items()]
         folder = MEMORY_FILES if MEMORY_FILES.is_dir() else Path(tempfile.gettempdir())
         descriptor, name = tempfile.mkstemp(prefix=memory_file_prefix(self._run_folder), dir=folder)
         try:
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            os.chmod(name, 0o440)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.writelines(lines)
+            # For root, the group is the container's user.
+            Path(name).chmod(0o440)
             yield [Mount(_ENVIRONMENT, name, type="bind", read_only=True)]
         finally:
             Path(name).unlink(missing_ok=True)
@@ -259,8 +258,8 @@ class ContainerWork:
 def _memory_ran_out(limit: int | None) -> str:
     if limit is None:
         return (
-            "The step was killed because memory ran out: this machine has too little for it. Close other programs, or have "
-            "it use less (smaller batches, fewer parallel trials)."
+            "The step was killed because memory ran out: this machine has too little for it. Close other programs, or "
+            "have it use less (smaller batches, fewer parallel trials)."
         )
     return (
         f"The step was killed because memory ran out: it wanted more than its limit of {limit / 2**20:,.0f} MiB "
