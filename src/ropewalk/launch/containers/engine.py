@@ -98,7 +98,8 @@ def _ask(url: str, advice: str) -> Engine:
     options = facts.get("SecurityOptions") or []
     names = {component.get("Name", "") for component in version.get("Components") or []}
     kind = PODMAN if any("podman" in name.lower() for name in names) else DOCKER
-    rootless = any("name=rootless" in option for option in options)
+    # Docker has it among the security options, podman apart.
+    rootless = bool(facts.get("Rootless")) or any("name=rootless" in option for option in options)
     if rootless and kind == DOCKER:
         raise ConfigError(
             "Docker runs without root here, and then none but a container's root can write to your folders; steps "
