@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,10 +34,10 @@ class Pipelines(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
         """Return the command that runs the pipeline or file `name`, a flag for each of its parameters."""
-        from ropewalk.launch.command import make_command
+        from ropewalk.launch.command import make_command, places
         from ropewalk.launch.request import open_request
 
-        return make_command(name, open_request(name), _run)
+        return make_command(name, open_request(name), _run, places())
 
 
 @click.group(context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]})
@@ -87,6 +87,7 @@ def run() -> None:
       ropewalk run training --data my.csv --target churn --epochs 50
       ropewalk run build/training.yaml --param epochs=50 --param seed=1
       ropewalk run training --config '{"training": {"learning_rate": 0.01}}'
+      ropewalk run training --in containers --data my.csv --target churn
 
     Exit codes: 0 done, 1 a step failed, 2 wrong usage or parameters (nothing was started), 130 interrupted.
     """  # noqa: D301
@@ -168,7 +169,7 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigError) else 1)
 
 
-def _run(request: "Request", flags: dict[str, str], pairs: tuple[str, ...]) -> None:
+def _run(request: "Request", flags: dict[str, str], pairs: tuple[str, ...], **where: Any) -> None:
     from ropewalk.home import ropewalk_home
     from ropewalk.launch.conclusion import show_conclusion
     from ropewalk.launch.console import open_console
@@ -176,11 +177,14 @@ def _run(request: "Request", flags: dict[str, str], pairs: tuple[str, ...]) -> N
     from ropewalk.launch.parameters import merge_parameters, parse_parameters
     from ropewalk.launch.preflight import check_before_start
     from ropewalk.launch.progress import choose_progress
+    from ropewalk.launch.where import Where, plan_containers
 
     arguments = parse_parameters(merge_parameters(flags, pairs), request.specification)
     check_before_start(request.specification, arguments)
-    console = open_console()
-    with choose_progress(console) as progress:
-        ended = run_local(request.text, request.specification, arguments, home=ropewalk_home(), progress=progress)
+    console, home = open_console(), ropewalk_home()
+    with plan_containers(Where(**where), request.text, home) as containers, choose_progress(console) as progress:
+        ended = run_local(
+            request.text, request.specification, arguments, home=home, progress=progress, containers=containers
+        )
     show_conclusion(console, ended)
     sys.exit({"succeeded": 0, "interrupted": INTERRUPTED_CODE}.get(ended.state, 1))

@@ -42,7 +42,7 @@ class Versioned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Commit:
+class Commit:
     """One commit of a repository, of which files are checked out as they are needed."""
 
     repository: str
@@ -52,12 +52,15 @@ class _Commit:
     dvc: list[DvcFiles]
 
     def check_out(self, names: list[str]) -> None:
+        """Bring files of the commit into `folder`."""
         git.check_out(self.repository, self.hash, names, self.folder)
 
     def tracked_by_git(self) -> list[str]:
+        """Return the names of the files that Git keeps, and that are data."""
         return [name for name in self.modes if ".dvc/" not in name and not name.endswith(_NOT_DATA)]
 
     def tracked_by_dvc(self) -> dict[PurePosixPath, Tracked]:
+        """Return what DVC keeps, by path."""
         return {tracked.path: tracked for files in self.dvc for tracked in files.tracked}
 
 
@@ -109,19 +112,19 @@ def resolve_versioned(repository: str, *, path: str, revision: str) -> tuple[str
 
 
 @contextmanager
-def _commit(repository: str, path: PurePosixPath, revision: str) -> Iterator[_Commit]:
+def _commit(repository: str, path: PurePosixPath, revision: str) -> Iterator[Commit]:
     """Give the commit that `revision` names, which has `path`."""
     git.refuse_credentials(repository)
     if path.is_absolute() or ".." in path.parts:
         raise SourceError(f"The path '{path}' leads out of the repository. Give it relative to the root folder.")
     named = git.resolve(repository, revision)
     with tempfile.TemporaryDirectory(prefix="ropewalk-git-") as scratch:
-        commit = _open(repository, named, Path(scratch).resolve() / "checkout")
+        commit = open_commit(repository, named, Path(scratch).resolve() / "checkout")
         _check_path(commit, path)
         yield commit
 
 
-def _open(repository: str, named: str, folder: Path) -> _Commit:
+def open_commit(repository: str, named: str, folder: Path) -> Commit:
     """Fetch the list of the commit's files, and of the files only those that DVC reads."""
     commit = git.fetch_commit(repository, named, folder)
     modes = git.files_of(folder, commit)
@@ -133,10 +136,10 @@ def _open(repository: str, named: str, folder: Path) -> _Commit:
         git.check_out(repository, commit, files, folder)
     origin = None if git.is_url(repository) else Path(repository).absolute()
     dvc = [dvc_files.read(folder, root, origin=origin / root if origin else None) for root in roots]
-    return _Commit(repository=repository, hash=commit, folder=folder, modes=modes, dvc=dvc)
+    return Commit(repository=repository, hash=commit, folder=folder, modes=modes, dvc=dvc)
 
 
-def _check_path(commit: _Commit, path: PurePosixPath) -> None:
+def _check_path(commit: Commit, path: PurePosixPath) -> None:
     links = [name for name, mode in commit.modes.items() if mode == _LINK and PurePosixPath(name).is_relative_to(path)]
     if links and path.parts:
         raise SourceError(f"{links[0]} is a symbolic link in {commit.repository}. Name the file that it stands for.")
@@ -154,7 +157,7 @@ def _check_path(commit: _Commit, path: PurePosixPath) -> None:
 
 
 def _fetch(
-    commit: _Commit, path: PurePosixPath, pattern: str, destination: Path, staging: Path, cache: Cache | None
+    commit: Commit, path: PurePosixPath, pattern: str, destination: Path, staging: Path, cache: Cache | None
 ) -> tuple[str, dict[str, str]]:
     """Return the hash of the whole and, of files that DVC tracks, the SHA-256 by name."""
     by_git = _matching(
@@ -180,7 +183,7 @@ def _fetch(
     return ("" if sha256 else content_hash), sha256
 
 
-def _bring_schema(commit: _Commit, path: PurePosixPath, destination: Path) -> None:
+def _bring_schema(commit: Commit, path: PurePosixPath, destination: Path) -> None:
     """Put the schema that Git tracks beside the one table `path` beside it again."""
     if not (destination / path.name).is_file():
         return

@@ -8,6 +8,7 @@ import click
 from ropewalk.launch.parameters import placeholder
 from ropewalk.launch.request import Request
 from ropewalk.launch.specification import Field
+from ropewalk.launch.where import CONTAINERS, PROCESSES
 
 _TAKEN = {"help", "pairs", "param"}
 
@@ -30,7 +31,7 @@ def make_command(
         start(request, flags, pairs, **{option: given[option] for option in own})
 
     specification = request.specification
-    taken = _TAKEN | own
+    taken = _TAKEN | own | {flag.removeprefix("--") for option in options for flag in option.opts}
     return click.Command(
         name,
         context_settings={"token_normalize_func": lambda flag: flag.replace("_", "-")},
@@ -51,6 +52,33 @@ def _flag(field: Field) -> click.Option:
 def _pairs() -> click.Option:
     explained = "Another way to give a parameter; may be repeated."
     return click.Option(["--param", "pairs"], multiple=True, metavar="NAME=VALUE", help=explained)
+
+
+def places() -> list[click.Option]:
+    """Return the options that say where steps work: the fields of `Where`."""
+    return [
+        click.Option(
+            ["--in", "place"],
+            type=click.Choice([PROCESSES, CONTAINERS]),
+            default=PROCESSES,
+            help="Where steps work: processes of this machine, or containers (podman or docker) from the images that "
+            "`make images` builds: not root, read-only, with the limits that the YAML sets. [default: processes]",
+        ),
+        click.Option(
+            ["--network"],
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            help="In containers: which steps have a network. auto: those that are handed an address of a server, by a "
+            "parameter, a variable of theirs or a DVC remote; a store on this machine needs none. [default: auto]",
+        ),
+        click.Option(
+            ["--mount", "mounts"],
+            multiple=True,
+            metavar="PATH[:rw]",
+            help="In containers: a further file or folder that steps see at the same path, to be read, or written with "
+            ":rw. What parameters name is mounted without it. May be repeated.",
+        ),
+    ]
 
 
 def _default(field: Field) -> str:

@@ -29,19 +29,37 @@ class Progress(Protocol):
         """Show that `event` ("started", "line" or "finished") happened to `step`."""
 
 
+class Containers(Protocol):
+    """Has the steps of a run work in containers."""
+
+    def save(self, run_folder: Path) -> None:
+        """Keep in the folder of a run how its containers are made."""
+
+    def stop(self, run_folder: Path) -> None:
+        """Leave no container of that run behind."""
+
+
 def run_local(
-    text: str, specification: Specification, arguments: dict[str, Any], *, home: Path, progress: Progress
+    text: str,
+    specification: Specification,
+    arguments: dict[str, Any],
+    *,
+    home: Path,
+    progress: Progress,
+    containers: Containers | None = None,
 ) -> Run:
     """Run the compiled pipeline `text` with `arguments`, to its end, and return what became of it.
 
     The run is kept in `home`/runs/<id>: pipeline.yaml, run.json, logs, artifacts. Ctrl-C, SIGTERM and a closed terminal
-    stop all steps and leave the state "interrupted".
+    stop all steps and leave the state "interrupted". Steps are processes of this machine, or work in `containers`.
 
     Raises:
         StorageError: The disk is full or read-only.
     """
     with new_run(home, specification.name, arguments) as run:
         (run.folder / runs.PIPELINE).write_text(text, encoding="utf-8")
+        if containers:
+            containers.save(run.folder)
         steps = Steps(specification.tasks)
         with (
             _signals_as_keyboard_interrupt(),
@@ -55,7 +73,7 @@ def run_local(
                 run.error = "Interrupted: all steps were stopped. Run the same command again to start afresh."
                 run.state = runs.INTERRUPTED
             finally:
-                _stop(worker)
+                _stop(worker, run, containers)
         _conclude(run, steps, worker.returncode)
         return run
 
@@ -133,7 +151,7 @@ def _publish_pages(run: Run, step: Step) -> None:
             artifact["path"] = str(page)
 
 
-def _stop(worker: "subprocess.Popen[str]") -> None:
+def _stop(worker: "subprocess.Popen[str]", run: Run, containers: Containers | None) -> None:
     """End the worker and all that it started; a second Ctrl-C meanwhile changes nothing."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -145,6 +163,8 @@ def _stop(worker: "subprocess.Popen[str]") -> None:
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
         _kill_what_is_left(worker.pid)
+        if containers:
+            containers.stop(run.folder)
         for stream in (worker.stdin, worker.stdout):
             if stream:
                 stream.close()

@@ -24,6 +24,8 @@ UNREADABLE = "unreadable"
 
 PIPELINE = "pipeline.yaml"
 LOGS = "logs"
+CONTAINERS = "containers.json"
+"""In the folder of a run whose steps are containers: how they are made."""
 _RECORD = "run.json"
 _LOCK = "lock"
 _METRICS = "system.Metrics"
@@ -180,7 +182,7 @@ def load_run(folder: Path) -> Run:
         run = Run(**record, folder=folder)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{folder} does not hold a run that can be read ({error}).") from error
-    if run.state == RUNNING and not _is_alive(folder):
+    if run.state == RUNNING and not is_alive(folder):
         run.state = INTERRUPTED
         run.ended = _last_change(folder)
         run.error = "The process that ran it died."
@@ -207,6 +209,18 @@ def find_run(home: Path, prefix: str) -> Run:
         raise ConfigError(f"There are no runs in {home}. Start one with `ropewalk run training`, or set ROPEWALK_HOME.")
     known = [run.id for run in runs]
     raise ConfigError(f"No run in {home} begins with {prefix!r}.{nearest(prefix, known)} See `ropewalk runs`.")
+
+
+def is_alive(folder: Path) -> bool:
+    """Return whether the process that runs the run in `folder` still lives."""
+    try:
+        with (folder / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def log_name(task: str) -> str:
@@ -245,17 +259,6 @@ def _load_or_unreadable(folder: Path) -> Run:
             ended=changed,
             folder=folder,
         )
-
-
-def _is_alive(folder: Path) -> bool:
-    try:
-        with (folder / _LOCK).open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _last_change(folder: Path) -> str:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk.launch.kfp_local import run_compiled
-from ropewalk.launch.runs import PIPELINE, load_run, write_whole
+from ropewalk.launch.processes import Processes
+from ropewalk.launch.runs import CONTAINERS, PIPELINE, load_run, write_whole
 from ropewalk.launch.specification import read_specification
 from ropewalk.launch.steps import LINE_EVENT, Steps
+from ropewalk.launch.work import Place
 
 STOP_SECONDS = 5.0
 """How long steps may take to clean up after SIGTERM before they are killed."""
@@ -25,12 +27,27 @@ STOP_SECONDS = 5.0
 
 def main(run_folder: Path) -> None:
     """Run the pipeline of `run_folder`; when it fails, the process ends with a traceback and code 1."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    place = _place(run_folder)
+
+    def stop(number: int, _frame: Any) -> None:
+        place.stop()
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=_stop_when_orphaned, daemon=True).start()
     specification = read_specification((run_folder / PIPELINE).read_text(encoding="utf-8"), source=PIPELINE)
     channel = EventChannel(run_folder, Steps(specification.tasks))
     with contextlib.redirect_stdout(sys.stderr):
-        run_compiled(run_folder, load_run(run_folder).parameters, channel.emit)
+        run_compiled(run_folder, load_run(run_folder).parameters, channel.emit, place)
+
+
+def _place(run_folder: Path) -> Place:
+    if not (run_folder / CONTAINERS).is_file():
+        return Processes()
+    from ropewalk.launch.containers.plan import load_plan
+    from ropewalk.launch.containers.runner import Containers
+
+    return Containers(run_folder, load_plan(run_folder))
 
 
 class EventChannel:
