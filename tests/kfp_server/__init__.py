@@ -1,0 +1,1 @@
+"""A server of KFP's API for tests."""
