@@ -8,7 +8,6 @@ from rich.console import Console
 
 from ropewalk.errors import RunError
 from ropewalk.home import ropewalk_home
-from ropewalk.launch.console import open_console
 from ropewalk.launch.local import run_local
 from ropewalk.launch.parameters import parse_parameters
 from ropewalk.launch.preflight import check_before_start
@@ -55,7 +54,8 @@ def run_pipeline(pipeline: Any, **parameters: Any) -> Run:
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
     arguments = parse_parameters(texts, request.specification)
     check_before_start(request.specification, arguments)
-    with StepLines(open_console()) as progress:
+    # As plain text: Rich would make a display of its own of each line.
+    with StepLines(Console(force_jupyter=False)) as progress:
         run = run_local(request.text, request.specification, arguments, home=ropewalk_home(), progress=progress)
     if run.state != SUCCEEDED:
         raise RunError(f"The run {run.id} {run.state}: {run.error} Logs: {run.folder / LOGS}.")
