@@ -11,6 +11,7 @@ from ropewalk import __version__
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
+from ropewalk.server_commands import cancel, follow, list_server_runs, logs, on_server, publish, retry, schedule, submit
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request
@@ -38,7 +39,7 @@ class Pipelines(click.Group):
 @click.group(context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ropewalk")
 def cli() -> None:
-    """Run Kubeflow pipelines for a model's whole life, on this machine.
+    """Run Kubeflow pipelines for a model's whole life, on this machine or a cluster.
 
     \b
     Examples:
@@ -51,6 +52,8 @@ def cli() -> None:
       ropewalk data ls REPOSITORY PATH                      the versions of a data set
       ropewalk models ls                                    the registered models, and which versions are in use
       ropewalk explain MODEL                                where a model came from
+      ropewalk publish build/training.yaml --host URL       bring a compiled pipeline to a Kubeflow server
+      ropewalk submit build/training.yaml --host URL        run it there (follow, logs, cancel, retry, schedule)
 
     Runs are kept in .ropewalk in the current folder, or where ROPEWALK_HOME says.
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
@@ -59,6 +62,8 @@ def cli() -> None:
 cli.add_command(data)
 cli.add_command(models)
 cli.add_command(explain)
+for command in (publish, submit, follow, logs, cancel, retry, schedule):
+    cli.add_command(command)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")
@@ -78,8 +83,13 @@ def run() -> None:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known of each run, as JSON.")
-def runs(*, as_json: bool) -> None:
-    """List the runs on this machine, newest first."""
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="On a server: how many.")
+@on_server
+def runs(*, as_json: bool, limit: int, profile: Path | None, host: str, namespace: str) -> None:
+    """List the runs on this machine, newest first; with --profile or --host those on that server."""
+    if profile or host:
+        list_server_runs(profile, host, namespace, limit=limit, as_json=as_json)
+        return
     from ropewalk.home import ropewalk_home
     from ropewalk.launch.runs import list_runs
 

@@ -116,7 +116,7 @@ def store_artifact(path: Path, uri: str, kind: str) -> None:
     """
     manifest = read_artifact(path, kind)
     with storage_errors(uri):
-        storage, root = _open(uri)
+        storage, root = open_storage(uri)
         sealed = f"{root}/{MANIFEST}"
         if storage.exists(sealed):
             if _stored_digest(uri) == manifest.digest:
@@ -134,7 +134,7 @@ def remove_artifact(uri: str) -> None:
         ConfigError, SourceError, ServiceError: As for `fetch_artifact`.
     """
     with storage_errors(uri):
-        storage, root = _open(uri)
+        storage, root = open_storage(uri)
         if storage.exists(f"{root}/{MANIFEST}"):
             storage.rm_file(f"{root}/{MANIFEST}")
         if storage.exists(root):
@@ -182,12 +182,16 @@ def _check(found: str, digest: str, uri: str) -> None:
 
 
 def _stored_digest(uri: str) -> str:
-    storage, root = _open(uri)
+    storage, root = open_storage(uri)
     return str(json.loads(storage.cat_file(f"{root}/{MANIFEST}"))["digest"])
 
 
-def _open(uri: str) -> tuple[Any, str]:
-    """Return the storage behind `uri`, and the path in it."""
+def open_storage(uri: str) -> tuple[Any, str]:
+    """Return the storage behind `uri`, and the path in it.
+
+    Raises:
+        ConfigError: The URI is of an unknown kind, or names no server.
+    """
     from fsspec.core import url_to_fs
 
     try:
@@ -200,7 +204,7 @@ def _open(uri: str) -> tuple[Any, str]:
 
 
 def _download(uri: str, folder: Path) -> None:
-    storage, root = _open(uri)
+    storage, root = open_storage(uri)
     folder.mkdir(parents=True)
     storage.get_file(f"{root}/{MANIFEST}", str(folder / MANIFEST))
     names = list(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"])

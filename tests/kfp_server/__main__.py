@@ -5,5 +5,6 @@ import sys
 from kfp_server.server import serve
 
 with serve() as server:
-    print(server.url, flush=True)
+    sys.stdout.write(f"{server.url}\n")
+    sys.stdout.flush()
     sys.stdin.read()

@@ -1,4 +1,4 @@
-"""Runs, moved on by each look at them: the states that a run and its tasks go through, as the real server tells them."""
+"""Runs, moved on by each look at them: the states that a run and its tasks go through."""
 
 import datetime
 import hashlib
@@ -46,7 +46,7 @@ class Run:
         self.spec = spec
         self._clock = clock
         self._workflow = f"{spec['pipelineInfo']['name'][:40]}-{run_id[:5]}"
-        self.tasks = {name: "" for name in task_names(spec)}
+        self.tasks = dict.fromkeys(task_names(spec), "")
         self._times: dict[str, list[str]] = {}
         self._enter("PENDING")
 

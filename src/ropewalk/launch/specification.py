@@ -67,6 +67,11 @@ def read_specification(text: str, *, source: str) -> Specification:
             f"{source} is not a compiled KFP pipeline: it has no pipelineInfo, root and deploymentSpec. "
             "Compile it with `python compile.py`, or with `kfp dsl compile`."
         )
+    return describe(document)
+
+
+def describe(document: dict[str, Any]) -> Specification:
+    """Return what a compiled pipeline or component, already parsed, says of itself."""
     components = document.get("components", {})
     executors = document["deploymentSpec"].get("executors", {}).values()
     return Specification(

@@ -58,6 +58,10 @@ class Steps:
     def __iter__(self) -> Iterator[Step]:
         return iter(list(self._steps.values()))
 
+    def replace(self, steps: Iterable[Step]) -> None:
+        """Have these steps instead."""
+        self._steps = {step.task: step for step in steps}
+
     @property
     def failed(self) -> list[Step]:
         """The steps that failed."""
