@@ -3,16 +3,15 @@
 import os
 import re
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from kfp_server.server import KfpServer, serve
+from kfp_server.passing import time_passes
+from kfp_server.server import serve
 
 NOTEBOOKS = Path(__file__).parents[2] / "examples" / "notebooks"
 NAMES = sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))
@@ -52,27 +51,6 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nbformat.
     """The first notebook, once run, and the folder in which its runs and models are."""
     folder = tmp_path_factory.mktemp("first_run")
     return folder, execute("first_run", folder)
-
-
-@contextmanager
-def time_passes(server: KfpServer, *, step: float = 7.0) -> Iterator[None]:
-    """Let the server's runs go on without being looked at, `step` seconds of its clock at a time."""
-    stopped = threading.Event()
-
-    def go_on() -> None:
-        while not stopped.wait(0.1):
-            with server.state.lock:
-                server.state.skew += step
-                for run in server.state.runs.values():
-                    run.look(server.state.plan)
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
 
 
 @pytest.mark.parametrize("name", NAMES)

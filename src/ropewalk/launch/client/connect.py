@@ -11,7 +11,7 @@ import yaml
 from ropewalk.cluster.patience import Patience
 from ropewalk.config import parse_config
 from ropewalk.errors import ConfigError
-from ropewalk.launch.client.credentials import find_credentials
+from ropewalk.launch.client.credentials import Credentials, find_credentials
 from ropewalk.launch.client.dex import DexSession
 from ropewalk.launch.client.forward import Address, Forwarded
 from ropewalk.launch.client.server import PATIENCE, Server
@@ -67,6 +67,7 @@ def open_server(
     *,
     patience: Patience = PATIENCE,
     notice: Callable[[str], None] = lambda text: None,
+    credentials: Credentials | None = None,
 ) -> Server:
     """Return the server that `config` leads to. Nothing is asked of it yet.
 
@@ -74,6 +75,7 @@ def open_server(
         config: Where it is, and how one logs in.
         patience: How long to wait for what.
         notice: Called with a line when the server is away for longer.
+        credentials: What lets us in; None: what `config` names.
 
     Raises:
         ConfigError: A variable, file or certificate that is named is not there.
@@ -89,7 +91,8 @@ def open_server(
         options["proxies"] = {"no_proxy": "127.0.0.1"}
     if config.ca_file:
         options["verify"] = str(Path(config.ca_file).expanduser())
-    credentials = DexSession(config.dex, session, address.url, options) if config.dex else find_credentials(config)
+    if credentials is None:
+        credentials = DexSession(config.dex, session, address.url, options) if config.dex else find_credentials(config)
     return Server(
         session,
         address,
