@@ -41,7 +41,7 @@ with DAG(
             name: "{{ params." + name + " }}" for name in ("data", "data_path", "target", "model_name", "epochs")
         },
     )
-    # No worker is held while the run goes on. One that failed is for a person to look at: clear both tasks to try again.
+    # No worker is held while the run goes on. One that failed is for a person to look at: clear both tasks then.
     RunSensor(
         task_id="follow", run_id=submit.output, profile=PROFILE, cancel_on_kill=True, retries=0, timeout=12 * 3600
     )
