@@ -7,10 +7,12 @@ import click
 from rich.table import Table
 
 from ropewalk.errors import ConfigError, RopewalkError
+from ropewalk.launch.compare.show import as_text
 from ropewalk.launch.compile import (
     Compiled,
     compare_files,
     compile_everything,
+    explain_files,
     golden_files,
     readmes,
     update_files,
@@ -34,12 +36,12 @@ GOLDEN = ROOT / "tests" / "pipelines" / "golden"
     "--check",
     "action",
     flag_value="check",
-    help="Write nothing; exit 1 with a diff when a golden file or README is out of date.",
+    help="Write nothing; exit 1 with a diff, and what it means, when a golden file or README is out of date.",
 )
 @click.option(
     "--profile",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file that says which secrets and volumes the steps get on your cluster.",
+    help="YAML file that says what the steps get on your cluster: `ropewalk profile init`.",
 )
 @click.option("--update", "action", flag_value="update", help="Rewrite the golden files and the components' READMEs.")
 def main(*, out: Path, profile: Path | None, action: str | None) -> None:
@@ -51,7 +53,7 @@ def main(*, out: Path, profile: Path | None, action: str | None) -> None:
     Examples:
       python compile.py                write all YAML to build/
       python compile.py --out /tmp/x   write it elsewhere
-      python compile.py --profile profiles/cluster.yaml
+      python compile.py --profile cluster.yaml
       python compile.py --check        has anything changed? (CI runs this)
       python compile.py --update       yes, and it is meant to
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
@@ -89,11 +91,15 @@ def _write(compiled: list[Compiled], out: Path) -> None:
 
 
 def _check(compiled: list[Compiled]) -> None:
-    diff = compare_files(golden_files(compiled, GOLDEN) | readmes(), GOLDEN)
+    wanted = golden_files(compiled, GOLDEN) | readmes()
+    diff = compare_files(wanted, GOLDEN)
     if diff:
         click.echo(diff)
+        # The meaning comes last: it is what stands above the prompt.
+        for line in as_text(explain_files(wanted, GOLDEN)):
+            click.echo(line)
         sys.exit("error: the files above are out of date. If the change is meant, run `python compile.py --update`.")
-    click.echo(f"{len(compiled)} golden files and all READMEs are up to date.")
+    click.echo(f"{len(wanted)} golden files and READMEs are up to date.")
 
 
 def _update(compiled: list[Compiled]) -> None:

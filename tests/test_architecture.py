@@ -21,6 +21,7 @@ SHARED = {
     "fingerprints",
     "home",
     "images",
+    "images_lock",
     "metric_lines",
     "progress",
     "quick_exit",
@@ -29,7 +30,17 @@ SHARED = {
     "tracking",
     "turns",
 }
-TOP = {"cli", "components", "data_commands", "launch", "model_commands", "pipelines", "server_commands"}
+TOP = {
+    "check_commands",
+    "cli",
+    "components",
+    "data_commands",
+    "launch",
+    "model_commands",
+    "pipelines",
+    "profile_commands",
+    "server_commands",
+}
 
 USES_FORMAT_OF = {
     "validation": {"data"},

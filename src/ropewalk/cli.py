@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ropewalk import __version__
+from ropewalk.check_commands import diff, lint
 from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
+from ropewalk.profile_commands import profile
 from ropewalk.server_commands import cancel, follow, list_server_runs, logs, on_server, publish, retry, schedule, submit
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ cli.add_command(models)
 cli.add_command(explain)
 for command in (publish, submit, follow, logs, cancel, retry, schedule):
     cli.add_command(command)
+cli.add_command(profile)
+cli.add_command(lint)
+cli.add_command(diff)
 
 
 @cli.group(cls=Pipelines, subcommand_metavar="PIPELINE [PARAMETERS]...")

@@ -79,6 +79,13 @@ def test_a_difference_is_shown_as_a_diff_and_repaired_by_an_update(compiled, tmp
     assert "-            name: old-model" in diff
     assert "+            name: train-model" in diff
     assert "-name: gone" in diff
+    (tmp_path / "gone.yaml").write_text((tmp_path / "tuning.yaml").read_text())
+    explained = {one.name: one.changes for one in compiling.explain_files(wanted, tmp_path)}
+    assert [(change.subject, change.weight) for change in explained["gone.yaml"]] == [("file gone.yaml", "breaking")]
+    assert [(change.what, change.weight) for change in explained["training.yaml"]] == [
+        ("shown name changed", "cosmetic")
+    ]
+    assert explained.keys() == {"gone.yaml", "training.yaml"}
     assert sorted(path.name for path in compiling.update_files(wanted, tmp_path)) == ["gone.yaml", "training.yaml"]
     assert compiling.compare_files(wanted, tmp_path) == ""
 
@@ -107,4 +114,4 @@ def test_golden_files_are_valid_pipelines():
     for file in files:
         text = file.read_text(encoding="utf-8")
         assert read_specification(text, source=file.name).tasks
-        assert yaml.safe_load(text)["schemaVersion"] == "2.1.0"
+        assert next(yaml.safe_load_all(text))["schemaVersion"] == "2.1.0"

@@ -65,6 +65,10 @@ class PodConfig:
     """Secrets with the registry's credentials."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of job and pods, such as a queue's name or a cost centre."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of the pods."""
+    security_context: Mapping[str, Any] = field(default_factory=dict)
+    """As whom the pods run, as in a pod's manifest, such as {"runAsNonRoot": true, "runAsUser": 1000}."""
 
     def __post_init__(self) -> None:
         if self.gpus < 0:
@@ -100,10 +104,11 @@ def pod_template(config: PodConfig) -> dict[str, Any]:
         "nodeSelector": dict(config.node_selector),
         "tolerations": [dict(entry) for entry in config.tolerations],
         "affinity": dict(config.affinity),
+        "securityContext": dict(config.security_context),
         "volumes": volumes,
     }
     # A sidecar never ends, so the job would not either; Istio reads the label, releases before 1.10 the annotation.
-    metadata = {"labels": {**config.labels, **NO_SIDECAR}, "annotations": dict(NO_SIDECAR)}
+    metadata = {"labels": {**config.labels, **NO_SIDECAR}, "annotations": {**config.annotations, **NO_SIDECAR}}
     return {"metadata": metadata, "spec": {name: value for name, value in spec.items() if value}}
 
 

@@ -9,12 +9,19 @@ from pathlib import Path
 
 from ropewalk.errors import ConfigError
 from ropewalk.launch import catalog
-from ropewalk.launch.profiles import Profile, apply_profile, check_steps
+from ropewalk.launch.compare.files import Compared, compare_optional
+from ropewalk.launch.profiles import Profile
+from ropewalk.launch.profiles.apply import apply_profile, check_steps
+from ropewalk.launch.profiles.read import check_profile
+from ropewalk.launch.profiles.start import read_example
 from ropewalk.launch.readme import make_readme, readme_path
 from ropewalk.launch.specification import Specification, read_specification
 
 MAX_BYTES = 64 * 1024
 """Above this a pipeline is hard to review, and far from what a cluster's API server takes."""
+
+PROFILED = "cloud-spot-gpu"
+"""The example profile that one golden file is compiled with: of the three it says most."""
 
 _SDK_VERSION = re.compile(r"^sdkVersion: .*$", flags=re.MULTILINE)
 
@@ -28,11 +35,8 @@ class Compiled:
     text: str
     """The YAML."""
     specification: Specification
-
-    @property
-    def size(self) -> int:
-        """Bytes of YAML, without what a profile adds."""
-        return len(self.text.partition("\n---\n")[0].encode())
+    size: int
+    """Bytes of YAML, without what a profile adds."""
 
     @property
     def digest(self) -> str:
@@ -44,8 +48,9 @@ def compile_everything(profile: Profile = Profile()) -> list[Compiled]:
     """Return every pipeline, then every component, compiled for the cluster that `profile` describes.
 
     Raises:
-        ConfigError: One is larger than MAX_BYTES, or the profile names a step that is nowhere.
+        ConfigError: One is larger than MAX_BYTES, or the profile contradicts itself or names a step that is nowhere.
     """
+    check_profile(profile)
     found = [(Path(f"{name}.yaml"), pipeline) for name, pipeline in catalog.pipelines().items()]
     found += [(Path("components", f"{name}.yaml"), component) for name, component in catalog.components().items()]
     compiled = [_compile(path, component, profile) for path, component in found]
@@ -66,14 +71,15 @@ def write_everything(compiled: list[Compiled], out: Path) -> None:
 
 
 def golden_files(compiled: list[Compiled], golden: Path) -> dict[Path, str]:
-    """Return what the folder `golden` should hold: each YAML without the SDK's version.
+    """Return what the folder `golden` should hold: each YAML without the SDK's version, and one with a profile.
 
     Raises:
         ConfigError: ROPEWALK_IMAGE_REGISTRY is set, so the YAML is not the default one.
     """
     if "ROPEWALK_IMAGE_REGISTRY" in os.environ:
         raise ConfigError("Golden files name the default image registry: unset ROPEWALK_IMAGE_REGISTRY first.")
-    return {golden / one.path: _SDK_VERSION.sub("sdkVersion: (any)", one.text) for one in compiled}
+    profiled = _compile(Path(PROFILED, "training.yaml"), catalog.pipeline("training"), read_example(PROFILED))
+    return {golden / one.path: _SDK_VERSION.sub("sdkVersion: (any)", one.text) for one in (*compiled, profiled)}
 
 
 def readmes() -> dict[Path, str]:
@@ -85,6 +91,16 @@ def compare_files(wanted: dict[Path, str], golden: Path) -> str:
     """Return a unified diff from what is on disk to `wanted`, "" when they agree; `golden` may hold no other YAML."""
     all_wanted = wanted | dict.fromkeys(_stale_files(wanted, golden), "")
     return "".join(_diff(path, _read(path), text) for path, text in sorted(all_wanted.items()))
+
+
+def explain_files(wanted: dict[Path, str], golden: Path) -> list[Compared]:
+    """Return what changed in meaning in each YAML, from what is on disk to `wanted`, where something did."""
+    all_wanted = {path: text for path, text in wanted.items() if path.suffix == ".yaml"}
+    all_wanted |= dict.fromkeys(_stale_files(wanted, golden), "")
+    pairs = [(path, _read(path), text) for path, text in sorted(all_wanted.items())]
+    return [
+        compare_optional(old, new, name=path.relative_to(golden).as_posix()) for path, old, new in pairs if old != new
+    ]
 
 
 def update_files(wanted: dict[Path, str], golden: Path) -> list[Path]:
@@ -99,8 +115,11 @@ def update_files(wanted: dict[Path, str], golden: Path) -> list[Path]:
 
 
 def _compile(path: Path, component: object, profile: Profile) -> Compiled:
-    text = apply_profile(catalog.to_yaml(component), profile)
-    return Compiled(path=path, text=text, specification=read_specification(text, source=str(path)))
+    compiled = catalog.to_yaml(component)
+    plain = apply_profile(compiled, Profile())
+    text = plain if profile == Profile() else apply_profile(compiled, profile)
+    specification = read_specification(text, source=str(path))
+    return Compiled(path=path, text=text, specification=specification, size=len(plain.encode()))
 
 
 def _stale_files(wanted: dict[Path, str], golden: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Compare: what differs between two compiled pipelines, and whom it concerns. Needs no KFP."""
