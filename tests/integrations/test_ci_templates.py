@@ -159,7 +159,7 @@ def test_all_three_systems_give_the_same_commands():
     registry = re.compile(r'PUSH="\$\w+"')
     github, gitlab, jenkins = ({registry.sub("PUSH", command) for command in each} for each in said)
     assert github == gitlab == jenkins
-    assert len(github) == 10
+    assert len(github) == 11
 
 
 @needs_groovy
@@ -176,13 +176,13 @@ def test_secrets_reach_steps_by_their_environment_alone():
     document = yaml.safe_load(GITHUB.read_text(encoding="utf-8"))
     assert document["permissions"] == {}
     assert not any("secrets" in str(job.get("env", "")) for job in document["jobs"].values())
-    for text in re.findall(r"sh (['\"]+)", JENKINS.read_text(encoding="utf-8")):
+    for text in re.findall(r"\bsh (['\"]+)", JENKINS.read_text(encoding="utf-8")):
         assert set(text) == {"'"}, "Groovy would put variables into a text in double quotes"
 
 
 def test_a_pull_request_is_compiled_linted_compared_and_tried(checkout, run, tmp_path):
     told = run(STEPS["compile"])
-    assert "golden files and all READMEs are up to date" in told
+    assert "READMEs are up to date" in told
     run(STEPS["lint"])
     summary = tmp_path / "summary.md"
     run(STEPS["compare with the target branch"], BASE="origin/main", GITHUB_STEP_SUMMARY=str(summary))
