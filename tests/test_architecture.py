@@ -22,6 +22,7 @@ SHARED = {
     "home",
     "images",
     "metric_lines",
+    "origin",
     "progress",
     "quick_exit",
     "remote_artifacts",
