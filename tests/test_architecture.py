@@ -23,6 +23,7 @@ SHARED = {
     "images",
     "images_lock",
     "metric_lines",
+    "origin",
     "progress",
     "quick_exit",
     "remote_artifacts",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from ropewalk.registry.catalog import Difference, Moved, VersionLine
 
-_SHORT = 12
 _METRICS = 3
 
 _server = click.option(
@@ -126,23 +126,37 @@ def diff_command(*, a: str, b: str, tracking_uri: str, as_json: bool) -> None:
 @click.option(
     "--data", metavar="HASH", help="Instead: the models made of this data version, by hash, commit or digest."
 )
+@click.option(
+    "--page", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this HTML file instead of printing."
+)
 @_server
 @_as_json
-def explain(*, model: str | None, data: str | None, tracking_uri: str, as_json: bool) -> None:
+def explain(*, model: str | None, data: str | None, page: Path | None, tracking_uri: str, as_json: bool) -> None:
     """Tell where MODEL (NAME, NAME@alias or NAME/version) came from: decision, run, pipeline, parameters, data.
 
     \b
     Examples:
       ropewalk explain fraud
       ropewalk explain fraud/3 --json
+      ropewalk explain fraud@challenger --page lineage.html    cards and tables to show around
       ropewalk explain --data md5:1a79a4d60de6718e8e5b326e338ae533     the models made of that version of the data
     """  # noqa: D301
     from ropewalk.registry.explain import explain_model, models_of_data, tree
+    from ropewalk.registry.explain_page import lineage_page
+    from ropewalk.report.page import write_page
 
     if (model is None) == (data is None):
         raise ConfigError("Give a model, as in `ropewalk explain fraud`, or --data HASH, and not both.")
+    if page and not (model and page.parent.is_dir()):
+        reason = f"there is no folder {str(page.parent)!r}" if model else "it tells of a model, and none is given"
+        raise ConfigError(
+            f"--page {page}: {reason}. Write, for instance, `ropewalk explain fraud --page lineage.html`."
+        )
     told = explain_model(model, tracking_uri) if model else models_of_data(data or "", tracking_uri)
-    if as_json:
+    if page:
+        write_page(page, lineage_page(told))
+        click.echo(f"Written to {page}.")
+    elif as_json:
         _print_json(told)
     else:
         click.echo(tree(told))
@@ -150,6 +164,7 @@ def explain(*, model: str | None, data: str | None, tracking_uri: str, as_json: 
 
 def _version_row(version: "VersionLine", *, everything: bool) -> list[str]:
     from ropewalk.registry.catalog import INTERVAL_ENDS
+    from ropewalk.report.format import short
 
     metrics = [(name, value) for name, value in version.metrics.items() if not name.endswith(INTERVAL_ENDS)]
     shown = metrics[: None if everything else _METRICS]
@@ -159,7 +174,7 @@ def _version_row(version: "VersionLine", *, everything: bool) -> list[str]:
         version.created,
         version.verdict,
         "\n".join(f"{name} {value:.4g}" for name, value in shown),
-        version.data_hash if everything else version.data_hash[:_SHORT],
+        version.data_hash if everything else short(version.data_hash),
         version.note or version.reason,
     ]
 

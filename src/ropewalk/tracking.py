@@ -135,7 +135,8 @@ def pipeline_run(uri: str, *, run_id: str, run_name: str = "") -> Iterator[Track
         with first_contact(), exclusive(uri):
             adopted = os.environ.get("MLFLOW_RUN_ID", "")
             run = client.get_run(adopted) if adopted else _find_or_create(client, uri, run_id, run_name)
-        client.update_run(run.info.run_id, status="RUNNING")
+        if run.info.status != "RUNNING":
+            client.update_run(run.info.run_id, status="RUNNING")
         with _ended(client, run.info.run_id):
             yield TrackedRun(
                 client=client,
@@ -255,7 +256,10 @@ def _find_or_create(client: MlflowClient, uri: str, run_id: str, run_name: str) 
     found = _runs(client, experiment_id, run_id)
     if found:
         return found[0]
-    with _turn_at(client, uri, experiment_id):
+    if uri.startswith("sqlite:"):
+        # The file has been locked since before the look, and no request can be sent twice.
+        return client.create_run(experiment_id, tags={RUN_ID_TAG: run_id}, run_name=run_name or run_id)
+    with _turn_at(client, experiment_id):
         found = _runs(client, experiment_id, run_id)
         return found[0] if found else _create_run(client, experiment_id, run_id, run_name)
 
@@ -270,10 +274,7 @@ def _create_run(client: MlflowClient, experiment_id: str, run_id: str, run_name:
 
 
 @contextmanager
-def _turn_at(client: MlflowClient, uri: str, experiment_id: str) -> Iterator[None]:
-    if uri.startswith("sqlite:"):
-        yield
-        return
+def _turn_at(client: MlflowClient, experiment_id: str) -> Iterator[None]:
     board = Board(
         title=f"the experiment {experiment_id}",
         read=lambda: client.get_experiment(experiment_id).tags,

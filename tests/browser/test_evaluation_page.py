@@ -1,7 +1,8 @@
 """The evaluation page as a browser shows it: on a desk, on a phone, in the dark and on paper."""
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,18 @@ FAINT_TEXTS = """(() => {
 
 
 @pytest.fixture(scope="module")
-def pages(fitted: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(fitted: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     folder = tmp_path_factory.mktemp("pages")
+    (folder / "pipeline.yaml").write_text("    image: registry.example.org/machine-learning/ropewalk-steps:0.1.0\n")
+    given = {"data": "https://git.example.org/houses.git", "config": {"training": {"architecture": "tabular"}}}
+    (folder / "run.json").write_text(json.dumps({"pipeline": "training", "parameters": given}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ROPEWALK_RUN_DIR", str(folder))
+        patched.setenv("ROPEWALK_RUN_ID", "training-20260101-120000-1234")
+        yield evaluated_pages(fitted, folder)
+
+
+def evaluated_pages(fitted: Callable[[str], Path], folder: Path) -> dict[str, Path]:
     for task in TASKS:
         made = fitted(task)
         with write_artifact(folder / f"{task}-champion", CHAMPION) as draft:
@@ -176,6 +187,16 @@ def test_whether_a_rule_is_met_is_seen_without_scrolling_sideways(
     )
     assert len(told) == 4
     assert set(told) == {"met", "missed"}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_lineage_stands_on_cards_that_a_phone_holds(browser: Any, pages: dict[str, Path], width: int) -> None:
+    browser.open(pages["binary"], width=width)
+    cards = """[...document.querySelectorAll(".card")].map(each => [each.querySelector("h3").textContent,
+        each.getBoundingClientRect().right <= innerWidth, each.scrollWidth <= each.clientWidth])"""
+    assert browser.run(cards) == [[title, True, True] for title in ("Data", "Model", "Run")]
+    told = browser.run("""[...document.querySelectorAll(".card .value")].map(each => each.textContent)""")
+    assert {"training-20260101-120000-1234", "version 3", "c" * 12} <= set(told)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

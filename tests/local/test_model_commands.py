@@ -53,11 +53,19 @@ def test_a_model_is_explained_and_the_models_of_its_data_are_found(houses: str) 
     assert "houses version 2" in told("explain", "--data", "d" * 32)
 
 
+def test_an_explanation_is_written_as_a_page(houses: str, tmp_path: Path) -> None:
+    page = tmp_path / "lineage.html"
+    assert told("explain", "houses@challenger", "--page", str(page)) == f"Written to {page}.\n"
+    assert "houses version 2" in page.read_text(encoding="utf-8")
+
+
 def test_errors_say_what_to_do(store: str) -> None:
     for arguments, message in (
         (("models", "show", "houses"), "There are none yet: `ropewalk run training` makes one."),
         (("explain",), "Give a model, as in `ropewalk explain fraud`"),
         (("explain", "houses", "--data", "x"), "and not both"),
+        (("explain", "--data", "x", "--page", "x.html"), "it tells of a model, and none is given"),
+        (("explain", "houses", "--page", "nowhere/x.html"), "there is no folder 'nowhere'"),
         (("models", "promote", "houses"), "names no version"),
     ):
         with pytest.raises(RopewalkError, match=message):

@@ -1,18 +1,18 @@
 """The evaluation page: verdict first, then the comparison, then how the model behaves and what it was made from."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from ropewalk.artifacts import RAW_DATA, SPLIT, Manifest
+from ropewalk.artifacts import RAW_DATA, Manifest
 from ropewalk.evaluation.behaviour import behaviour
 from ropewalk.evaluation.catalog import METRICS, headline
 from ropewalk.evaluation.page_decision import comparison, decision, difference_fact
+from ropewalk.evaluation.page_lineage import lineage, nearest_source
 from ropewalk.evaluation.page_parts import importance, operating_point, slices, speed
 from ropewalk.evaluation.results import Results
 from ropewalk.preprocess.columns import UNUSED, Column
 from ropewalk.report import plots
 from ropewalk.report.blocks import Cell, CellValue, Fact, Facts, Plot, Plots, Section, Table
-from ropewalk.report.format import aligned, count, duration, number, percent, short
+from ropewalk.report.format import aligned, count, duration, number, percent
 from ropewalk.report.page import render_page
 from ropewalk.report.plots import Line
 from ropewalk.training.model import TrainedModel
@@ -40,7 +40,7 @@ def evaluation_page(model: TrainedModel, results: Results, *, train: Manifest, t
             *importance(model, results),
             speed(results),
             _training(model),
-            _data(model, results, train, test),
+            lineage(model, results, train=train, test=test),
             _columns(model.preprocessor.columns),
         ],
     )
@@ -52,7 +52,7 @@ def _subtitle(model: TrainedModel, results: Results, test: Manifest) -> str:
         parts.append(f"{model.classes[1]} against {model.classes[0]}")
     elif model.classes:
         parts.append(f"{len(model.classes)} classes")
-    source = _source(test, RAW_DATA).get("source", "")
+    source = nearest_source(test, RAW_DATA).get("facts", {}).get("source", "")
     return " · ".join([*parts, *([source] if source else []), f"{count(len(results.truth))} test rows"])
 
 
@@ -110,46 +110,6 @@ def _training(model: TrainedModel) -> Section:
         Fact("Seed", str(facts["seed"])),
     ]
     return Section("Training", [Plots([*drawn, Facts(named)])])
-
-
-def _data(model: TrainedModel, results: Results, train: Manifest, test: Manifest) -> Section:
-    raw = _source(test, RAW_DATA)
-    sources = [source["facts"] for source in model.manifest.made_from if source["kind"] == SPLIT]
-    validation: dict[str, Any] = next((facts for facts in sources if facts.get("split") == "validation"), {})
-    facts = [
-        _named("Source", raw.get("source")),
-        _named("Path", raw.get("path")),
-        _named("Revision", raw.get("revision")),
-        _digest("Commit", raw.get("commit")),
-        _digest("Data hash", raw.get("hash")),
-        _named("Training rows", count(train.facts["rows"])),
-        _named("Validation rows", count(validation["rows"]) if validation else None),
-        _named("Test rows", count(test.facts["rows"])),
-        _digest("Training split", train.digest),
-        _digest("Test split, of the champion too" if results.difference("champion") else "Test split", test.digest),
-        _digest("Model", model.manifest.digest),
-    ]
-    note = "What the model was made from. Commits and digests are shortened; point at one to see all of it."
-    return Section("Data and lineage", [Facts([fact for fact in facts if fact is not None])], note=note)
-
-
-def _named(label: str, value: Any) -> Fact | None:
-    return Fact(label, str(value)) if value else None
-
-
-def _digest(label: str, value: Any) -> Fact | None:
-    return Fact(label, short(str(value)), title=str(value)) if value else None
-
-
-def _source(manifest: Manifest, kind: str) -> dict[str, Any]:
-    """Return the facts of the nearest ancestor of this kind, or none."""
-    level: Sequence[dict[str, Any]] = manifest.made_from
-    while level:
-        for source in level:
-            if source["kind"] == kind:
-                return dict(source["facts"])
-        level = [each for source in level for each in source["made_from"]]
-    return {}
 
 
 def _columns(columns: Sequence[Column]) -> Section:

@@ -44,6 +44,15 @@ class Step:
         return time.time() - self.started
 
 
+_TOLD = ("verdict", "model_name", "version", "repository", "commit", "hash")
+"""Output parameters that say what a run decided on, registered, and was made of."""
+
+
+def told_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a step's output parameters that a summary of the run tells, where they hold something."""
+    return {name: parameters[name] for name in _TOLD if parameters.get(name)}
+
+
 def best_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of a step's output parameters that say what a search found: best_parameters and the like."""
     return {name: value for name, value in parameters.items() if name.startswith("best_")}
@@ -93,9 +102,9 @@ class Steps:
         return [asdict(step) for step in self]
 
     def brief(self) -> list[dict[str, Any]]:
-        """Return task, state and seconds of each, and what a search found; once one has failed, what waits is skipped.
+        """Return task, state, seconds and what each found; once one has failed, what waits is skipped.
 
-        What a search found are the output parameters whose names begin with "best_".
+        What a search found are the output parameters whose names begin with "best_"; the rest is `told`.
         """
         waiting = SKIPPED if self.failed else WAITING
         return [
@@ -104,6 +113,7 @@ class Steps:
                 "state": waiting if step.state == WAITING else step.state,
                 "seconds": step.seconds,
                 **best_of(step.outputs.get("parameters", {})),
+                **({"told": told} if (told := told_of(step.outputs.get("parameters", {}))) else {}),
             }
             for step in self
         ]

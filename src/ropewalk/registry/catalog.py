@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ropewalk.errors import ConfigError, TrackingError
+from ropewalk.evaluation.catalog import BY_TASK
 from ropewalk.registry import aliases
 from ropewalk.registry.aliases import CHAMPION, HELD_BACK_TAG, PREVIOUS, SINCE_TAG, WITHDRAWN_TAG, turn_at
 from ropewalk.registry.lookup import all_models, all_versions, find_model, find_version, opened, parse
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 Value = TypeVar("Value")
@@ -186,11 +188,14 @@ def moment(milliseconds: int | None) -> str:
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).isoformat(timespec="seconds")
 
 
-def measured(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the test metrics among those of a run; ends of intervals and the baselines' last."""
-    own = {name: value for name, value in metrics.items() if not name.startswith(("training.", "system/"))}
+def measured(run: Run) -> dict[str, float]:
+    """Return the test metrics of a run, the headline of its task first; ends of intervals and the baselines' last."""
+    found = run.data.metrics
+    own = {name: value for name, value in found.items() if not name.startswith(("training.", "system/"))}
     last = {name for name in own if name.startswith("baseline.") or name.endswith(INTERVAL_ENDS)}
-    return dict(sorted(own.items(), key=lambda entry: (entry[0] in last, entry[0])))
+    known = BY_TASK.get(run.data.tags.get("ropewalk.task", ""), ())
+    place = {name: number for number, name in enumerate(known)}
+    return dict(sorted(own.items(), key=lambda entry: (entry[0] in last, place.get(entry[0], len(known)), entry[0])))
 
 
 def _line(client: MlflowClient, version: ModelVersion, named: dict[str, str]) -> VersionLine:
@@ -213,7 +218,7 @@ def _line(client: MlflowClient, version: ModelVersion, named: dict[str, str]) ->
 def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:
     if not version.run_id:
         return {}
-    return measured(client.get_run(version.run_id).data.metrics)
+    return measured(client.get_run(version.run_id))
 
 
 def _parameters(client: MlflowClient, version: ModelVersion) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from ropewalk.registry.aliases import HELD_BACK_TAG, SINCE_TAG, WITHDRAWN_TAG
 from ropewalk.registry.catalog import measured, moment
 from ropewalk.registry.lineage import DIGEST_TAG, TEST_DIGEST_TAG
 from ropewalk.registry.lookup import every, find_model, find_version, opened, parse
-from ropewalk.report.blocks import Fact, Facts
 from ropewalk.tracking import RUN_ID_TAG
 
 if TYPE_CHECKING:
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 _LINEAGE, _DATA, _PIPELINE, _TUNING = "lineage.", "data.", "pipeline.", "ropewalk.tuning."
 _DATA_TAGS = ("data.hash", "data.commit", "lineage.raw-data.digest", "lineage.split.train.digest", TEST_DIGEST_TAG)
 _MOST_TRIALS = 50
-_SHORT = 12
-_DIGEST = re.compile(r"[0-9a-f]{32,}")
 
 
 def explain_model(reference: str, tracking_uri: str = "") -> dict[str, Any]:
@@ -97,20 +93,6 @@ def tree(told: Mapping[str, Any]) -> str:
     return "\n".join([head, *_lines(_readable(rest))])
 
 
-def lineage_card(told: Mapping[str, Any]) -> Facts:
-    """Return what was explained as a card of a report: the facts that a person looks for first."""
-    picked = [
-        ("Model", told["model"].get("digest", "")),
-        ("Data", told.get("data", {}).get("hash", "")),
-        ("Commit of the data", told.get("data", {}).get("commit", "")),
-        ("Test rows", told.get("evaluation", {}).get("test_digest", "")),
-        ("Pipeline", told.get("pipeline", {}).get("sha256", "")),
-        ("Run", told.get("training_run", {}).get("run_id", "")),
-        ("Trials", str(told.get("trials", {}).get("count", ""))),
-    ]
-    return Facts([Fact(label, _short(value), title=value) for label, value in picked if value])
-
-
 def _model(version: ModelVersion, held: list[str]) -> dict[str, Any]:
     tags = version.tags
     return _known(
@@ -143,15 +125,16 @@ def _evaluation(tags: Mapping[str, str], run: Run | None) -> dict[str, Any]:
     return _known(
         digest=tags.get("ropewalk.evaluation_digest", ""),
         test_digest=tags.get(TEST_DIGEST_TAG, ""),
-        metrics=measured(run.data.metrics) if run else {},
+        metrics=measured(run) if run else {},
     )
 
 
 def _training_run(tags: Mapping[str, str], run: Run | None) -> dict[str, Any]:
+    run_id, name, local_run = (tags.get(tag, "") for tag in (RUN_ID_TAG, "ropewalk.run_name", "ropewalk.local_run_id"))
     return _known(
-        run_id=tags.get(RUN_ID_TAG, ""),
-        name=tags.get("ropewalk.run_name", ""),
-        local_run=tags.get("ropewalk.local_run_id", ""),
+        run_id=run_id,
+        name=name if name != run_id else "",
+        local_run=local_run if local_run != run_id else "",
         mlflow_run_id=run.info.run_id if run else "",
         mlflow_experiment_id=run.info.experiment_id if run else "",
         status=run.info.status if run else "",
@@ -257,7 +240,3 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _short(value: str) -> str:
-    return _DIGEST.sub(lambda found: found[0][:_SHORT], value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ropewalk import __version__
 from ropewalk.artifacts import RAW_DATA, Manifest
-from ropewalk.registry.origin import pipeline_facts, without_credentials
+from ropewalk.origin import as_text, pipeline_facts, without_credentials
 from ropewalk.tracking import RUN_ID_TAG
 
 DIGEST_TAG = "ropewalk.model_digest"
@@ -70,7 +70,7 @@ def tags(
         TEST_DIGEST_TAG: decision.get("test_digest") or _test_digest(evaluation),
         "ropewalk.rules": _rules(decision),
         "ropewalk.compared_with": (decision.get("champion") or {}).get("version", ""),
-        **pipeline_facts(),
+        **_pipeline(),
     }
     for source in sources(model):
         named[f"{_tag_prefix(source)}.digest"] = source["digest"]
@@ -124,6 +124,13 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             named[f"{prefix}{name}"] = value
     return named
+
+
+def _pipeline() -> dict[str, str]:
+    facts = pipeline_facts()
+    if "images" in facts:
+        facts["images"] = ", ".join(facts["images"])
+    return {f"pipeline.{name}": as_text(value) for name, value in facts.items()}
 
 
 def _test_digest(evaluation: Manifest) -> str:

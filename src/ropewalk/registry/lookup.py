@@ -93,7 +93,9 @@ def find_version(client: MlflowClient, reference: Reference) -> ModelVersion:
     aliases = {alias: str(version) for alias, version in find_model(client, reference.name).aliases.items()}
     if reference.alias and reference.alias not in aliases:
         known = f"It has {', '.join(sorted(aliases))}." if aliases else "It has none."
-        raise TrackingError(f"{reference.name!r} has no alias {reference.alias!r}. {known}")
+        raise TrackingError(
+            f"{reference.name!r} has no alias {reference.alias!r}.{nearest(reference.alias, aliases)} {known}"
+        )
     chosen = aliases.get(reference.alias) or aliases.get(CHAMPION) or aliases.get(CHALLENGER)
     number = reference.version or chosen
     if not number:

@@ -27,6 +27,9 @@ def carry_own_code(references: Sequence[str], folder: Path) -> list[str]:
     Returns:
         Distributions, installed here, that the copied modules import.
     """
+    if not references:
+        # Which distribution gives which module takes half a second to find out.
+        return []
     waiting = list(dict.fromkeys(reference.partition(":")[0].partition(".")[0] for reference in references))
     seen = {"ropewalk", *sys.stdlib_module_names, *waiting}
     providers = metadata.packages_distributions()

@@ -48,6 +48,8 @@ class Facts:
     """Labelled values side by side."""
 
     facts: Sequence[Fact]
+    title: str = field(default="", kw_only=True)
+    """What they are of, in a few words, above them."""
 
 
 @dataclass(frozen=True)

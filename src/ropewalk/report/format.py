@@ -65,5 +65,6 @@ def size(amount: float) -> str:
 
 
 def short(digest: str) -> str:
-    """Return the first 12 characters of a digest, enough to tell two apart."""
-    return digest[:12]
+    """Return the first 12 characters of a digest, enough to tell two apart; "sha256:" and the like stay before them."""
+    kind, colon, rest = digest.rpartition(":")
+    return f"{kind}{colon}{rest[:12]}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ropewalk.origin import without_credentials
 from ropewalk.progress import say
 
 Result = Literal["passed", "failed", "unknown"]
@@ -13,7 +14,6 @@ Result = Literal["passed", "failed", "unknown"]
 _PASSED = {"SUCCEEDED", "COMPLETE", "COMPLETED", "CACHED", "SUCCESS"}
 _FAILED = {"FAILED", "FAILURE", "ERROR", "CANCELED", "CANCELLED", "CANCELLING"}
 _NAMED_IN_ERROR = re.compile(r"failed tasks are: \[([^\]]+)\]|Inner task failed: '([^']+)'")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]+(:[^/\s@]*)?@")
 _ERROR_LINES = 40
 
 
@@ -45,6 +45,8 @@ class Outcome:
     """The steps that ran, in order; empty: not known."""
     best: dict[str, Any] = field(default_factory=dict)
     """What a search found: best_parameters, best_value, best_trial; empty: nothing was searched, or not known."""
+    told: dict[str, str] = field(default_factory=dict)
+    """verdict, model_name, version, repository, commit and hash, as far as the run came, and they are known."""
 
 
 def find_outcome(*, state: str | None, failed_task: str, error: str | None, run_folder: Path | None) -> Outcome:
@@ -59,7 +61,7 @@ def find_outcome(*, state: str | None, failed_task: str, error: str | None, run_
     steps = _steps(run_folder)
     result = _result(state or "")
     if result == "passed":
-        return Outcome(result=result, state=state or "", failed_task="", error="", steps=steps, best=_best(run_folder))
+        return Outcome(result=result, state=state or "", failed_task="", error="", steps=steps, **_found(run_folder))
     failure = _read(run_folder, "failure.json", {})
     if failure:
         result = "failed"
@@ -70,18 +72,13 @@ def find_outcome(*, state: str | None, failed_task: str, error: str | None, run_
         failed_task=failed_task or str(failure.get("task") or "") or _task_in(message),
         error=tail(message),
         steps=steps,
-        best=_best(run_folder),
+        **_found(run_folder),
     )
 
 
 def tail(text: str, lines: int = _ERROR_LINES) -> str:
     """Return the last `lines` lines of `text`, credentials in URLs taken out."""
     return "\n".join(without_credentials(text).strip().splitlines()[-lines:])
-
-
-def without_credentials(text: str) -> str:
-    """Return `text` with the user and password of every URL replaced by "***"."""
-    return _CREDENTIALS.sub("***@", text)
 
 
 def _result(state: str) -> Result:
@@ -102,12 +99,14 @@ def _steps(run_folder: Path | None) -> tuple[Step, ...]:
     )
 
 
-def _best(run_folder: Path | None) -> dict[str, Any]:
-    found = [
-        {name: value for name, value in entry.items() if name.startswith("best_")}
-        for entry in _read(run_folder, "steps.json", [])
-    ]
-    return next((best for best in reversed(found) if best), {})
+def _found(run_folder: Path | None) -> dict[str, dict[str, Any]]:
+    """Return what the last search found, and what steps told: the first of each, as data are pulled before pushed."""
+    best: dict[str, Any] = {}
+    told: dict[str, Any] = {}
+    for entry in _read(run_folder, "steps.json", []):
+        best = {name: value for name, value in entry.items() if name.startswith("best_")} or best
+        told = {name: str(value) for name, value in entry.get("told", {}).items()} | told
+    return {"best": best, "told": told}
 
 
 def _read(run_folder: Path | None, name: str, absent: Any) -> Any:

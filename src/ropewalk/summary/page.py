@@ -1,14 +1,15 @@
 """The page that tells how a run ended."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from ropewalk.origin import as_text, pipeline_facts, without_secrets
 from ropewalk.report.blocks import Cell, Fact, Facts, Pre, Section, Table, Text, Tone
-from ropewalk.report.format import duration, number
+from ropewalk.report.format import duration, number, short
 from ropewalk.report.page import render_page
-from ropewalk.summary.outcome import Outcome, Step, without_credentials
+from ropewalk.summary.outcome import Outcome, Step
 
-_SECRET_NAMES = ("password", "secret", "token")
 _STEP_TONES: dict[str, Tone] = {"succeeded": "good", "cached": "good", "failed": "bad", "skipped": "neutral"}
 _LABELS: dict[str, tuple[Tone, str]] = {
     "passed": ("good", "Passed"),
@@ -37,8 +38,9 @@ def summary_page(
     sections = [
         *_error(outcome),
         *_best(outcome),
+        *_lineage(outcome),
         *_steps(ended),
-        *_parameters(parameters),
+        *_parameters(parameters or pipeline_facts().get("parameters", {})),
         Section("Look further", [Pre(text, caption=caption) for caption, text in _advice(outcome, run_id, run_folder)]),
     ]
     return render_page(
@@ -64,10 +66,7 @@ def headline(outcome: Outcome) -> str:
 
 def shown_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
     """Return parameters as text that may be shown: no credentials, nothing under a name that tells of a secret."""
-    return {
-        name: "(hidden)" if any(word in name.lower() for word in _SECRET_NAMES) else without_credentials(str(value))
-        for name, value in parameters.items()
-    }
+    return {name: as_text(without_secrets(value, name)) for name, value in parameters.items()}
 
 
 def _error(outcome: Outcome) -> list[Section]:
@@ -87,6 +86,21 @@ def _best(outcome: Outcome) -> list[Section]:
     ]
     trial = outcome.best.get("best_trial")
     return [Section("Best parameters", [Facts(facts)], note=f"Those of {trial}." if trial else "")]
+
+
+def _lineage(outcome: Outcome) -> list[Section]:
+    """Return what was registered and what it was made of; nothing when the run did not come so far."""
+    told, pipeline = outcome.told, pipeline_facts()
+    if "version" not in told:
+        return []
+    labels = {"commit": "Commit of the data", "hash": "Data hash"}
+    facts = [
+        Fact("Registered", f"{told['model_name']} version {told['version']}", detail=told.get("verdict", "")),
+        *([Fact("Repository", told["repository"])] if "repository" in told else []),
+        *(Fact(label, short(told[name]), title=told[name]) for name, label in labels.items() if name in told),
+        *([Fact("Pipeline", short(pipeline["sha256"]), title=pipeline["sha256"])] if "sha256" in pipeline else []),
+    ]
+    return [Section("Model and lineage", [Facts(facts)], note="Digests are shortened; point at one to see all of it.")]
 
 
 def _steps(steps: tuple[Step, ...]) -> list[Section]:
@@ -114,7 +128,11 @@ def _advice(outcome: Outcome, run_id: str, run_folder: Path | None) -> list[tupl
     """Return (what for, command) pairs."""
     if run_folder is not None:
         log = f"{outcome.failed_task}.log" if outcome.failed_task else ""
-        return [("Logs of this run", str(run_folder / "logs" / log)), ("Everything it wrote", str(run_folder))]
+        advice = [("Logs of this run", str(run_folder / "logs" / log)), ("Everything it wrote", str(run_folder))]
+        if "version" in outcome.told:
+            name = shlex.quote(f"{outcome.told['model_name']}/{outcome.told['version']}")
+            advice.append(("Where the model came from", f"ropewalk explain {name}"))
+        return advice
     pods = f"kubectl get pods -l pipeline/runid={run_id}"
     logs = f"kubectl logs -l pipeline/runid={run_id} --container main --prefix --tail 100"
     advice = [("The run's pods", pods), ("Their last log lines", logs)]

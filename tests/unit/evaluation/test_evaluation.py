@@ -1,5 +1,6 @@
 """Evaluating a real model writes a whole artifact and a whole page, or says why not."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics as sk
 
-from ropewalk.artifacts import EVALUATION, read_artifact
+from ropewalk.artifacts import EVALUATION, MODEL, PREPROCESSOR, SPLIT, read_artifact
 from ropewalk.errors import ArtifactError, ConfigError, DataError, TrainingError
 from ropewalk.evaluation.catalog import BY_TASK, headline
 from ropewalk.evaluation.config import EvaluationConfig
@@ -81,6 +82,31 @@ def test_scores_are_those_of_the_models_own_predictions(
 @pytest.mark.parametrize("task", TASKS)
 def test_evaluating_twice_gives_the_same_bytes(task: str, run: Callable[..., Evaluated]) -> None:
     assert run(task, FULL).manifest.digest == run(task, FULL).manifest.digest
+
+
+def test_the_page_tells_data_model_champion_and_run_and_no_secret(
+    run: Callable[..., Evaluated],
+    fitted: Callable[..., Path],
+    champion_of: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "pipeline.yaml").write_text("    image: example.org/steps:1\n", encoding="utf-8")
+    given = {"data": "https://me:s3cret@example.org/x.git", "config": {"data": {"token": "s3cret"}}}
+    (tmp_path / "run.json").write_text(json.dumps({"pipeline": "nightly", "parameters": given}), encoding="utf-8")
+    monkeypatch.setenv("ROPEWALK_RUN_DIR", str(tmp_path))
+    monkeypatch.setenv("ROPEWALK_RUN_ID", "nightly-7")
+    champion = champion_of(fitted("binary", "linear") / "model", version="41")
+    run("binary", champion=champion)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    yaml = hashlib.sha256((tmp_path / "pipeline.yaml").read_bytes()).hexdigest()
+    made = {"model": MODEL, "preprocessor": PREPROCESSOR, "train": SPLIT, "test": SPLIT}
+    digests = [read_artifact(fitted("binary") / name, kind).digest for name, kind in made.items()]
+    champions = read_artifact(fitted("binary", "linear") / "model", MODEL).digest
+    for shown in ("c" * 40, "d" * 32, "version 41", "nightly-7", "example.org/steps:1", yaml, *digests, champions):
+        assert shown in html, shown
+    assert "(hidden)" in html
+    assert "s3cret" not in html
 
 
 def test_lineage_leads_from_the_evaluation_to_the_raw_data(run: Callable[..., Evaluated]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as sk
 
 from ropewalk.evaluation.catalog import BY_TASK
-from ropewalk.evaluation.intervals import FEWEST_DRAWS, bootstrap, interval, poisson_counts, wilson
+from ropewalk.evaluation.intervals import FEWEST_DRAWS, bootstrap, draw_counts, interval, wilson
 from ropewalk.evaluation.metrics import score
 
 Sample = tuple[np.ndarray, np.ndarray]
@@ -116,10 +116,12 @@ def test_draws_that_lack_a_class_are_left_out() -> None:
     assert interval(drawn) == (1.0, 1.0)
 
 
-def test_rows_are_drawn_as_often_as_poissons_distribution_says() -> None:
-    counts = poisson_counts(10, 100_003, seed=(0,))
-    shares = np.bincount(counts.ravel(), minlength=5) / counts.size
-    assert shares[:5] == pytest.approx([0.3679, 0.3679, 0.1839, 0.0613, 0.0153], abs=0.002)
+def test_rows_are_drawn_nearly_as_often_as_poissons_distribution_says_with_its_mean_and_variance() -> None:
+    counts = draw_counts(10, 100_003, seed=(0,))
+    shares = np.bincount(counts.ravel(), minlength=6) / counts.size
+    assert shares == pytest.approx([0.3679, 0.3679, 0.1839, 0.0613, 0.0153, 0.0031], abs=0.006)
+    assert (counts.mean(), counts.var()) == pytest.approx((1, 1), abs=0.004)
+    assert np.mean((counts - 1.0) ** 3) == pytest.approx(1, abs=0.04)
     assert np.corrcoef(counts[:, :5000])[0, 1:] == pytest.approx(np.zeros(9), abs=0.06)
 
 

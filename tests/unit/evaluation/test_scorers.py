@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ropewalk.evaluation.intervals import poisson_counts
-from ropewalk.evaluation.scorers import SCORERS, Ranking
+from ropewalk.evaluation.intervals import draw_counts
+from ropewalk.evaluation.scorers import SCORERS, Ranking, RegressionScorer
 
 RANDOM = np.random.default_rng(4)
 ROWS = 300
-WEIGHTS = poisson_counts(7, ROWS, seed=(1,))
+WEIGHTS = draw_counts(7, ROWS, seed=(1,))
 
 
 def drawn_rows() -> list[np.ndarray]:
@@ -60,9 +60,14 @@ def test_multiclass_scores_are_scikit_learns_of_the_drawn_rows() -> None:
         assert {name: values[draw] for name, values in found.items()} == pytest.approx(expected)
 
 
-def test_regression_scores_are_scikit_learns_of_the_drawn_rows() -> None:
-    truth = 1000 + RANDOM.normal(size=ROWS)
-    predicted = truth + RANDOM.normal(size=ROWS)
+@pytest.mark.parametrize("digits", [0, 17])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_regression_scores_are_scikit_learns_of_the_drawn_rows(ordered: bool, digits: int) -> None:
+    truth = 1000 + RANDOM.normal(size=ROWS).round(digits)
+    predicted = truth + RANDOM.normal(size=ROWS).round(digits)
+    if ordered:
+        order = RegressionScorer.best_order(truth, predicted)
+        truth, predicted = truth[order], predicted[order]
     found = SCORERS["regression"](truth, predicted).scores(WEIGHTS)
     for draw, rows in enumerate(drawn_rows()):
         expected = {
@@ -72,6 +77,16 @@ def test_regression_scores_are_scikit_learns_of_the_drawn_rows() -> None:
             "r2": sk.r2_score(truth[rows], predicted[rows]),
         }
         assert {name: values[draw] for name, values in found.items()} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 47, 48, 49, 96, 500])
+def test_medians_of_few_rows_and_of_many_draws_of_a_row_are_numpys(rows: int) -> None:
+    errors = np.random.default_rng(rows).random(rows)
+    weights = np.random.default_rng(1).integers(0, 200, (20, rows)).astype(np.uint8)
+    weights[0] = 0
+    found = RegressionScorer(np.zeros(rows), errors).scores(weights)["median_absolute_error"]
+    expected = [np.median(np.repeat(errors, each)) if each.any() else np.nan for each in weights]
+    assert found == pytest.approx(np.array(expected), nan_ok=True)
 
 
 def test_a_draw_that_lacks_a_class_has_no_area_and_one_that_nobody_is_chosen_in_no_precision() -> None:

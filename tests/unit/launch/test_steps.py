@@ -37,6 +37,16 @@ def test_what_a_search_found_is_told_to_later_steps():
     assert steps.brief()[0] == {"task": "tune", "state": "succeeded", "seconds": 2.5, **found}
 
 
+def test_what_was_decided_registered_and_pulled_is_told_to_later_steps():
+    steps = Steps(["pull", "register"])
+    pulled = {"commit": "c1", "hash": "", "bytes": 7}
+    registered = {"model_name": "houses", "version": "2", "model_uri": "models:/houses/2"}
+    for task, parameters in (("pull", pulled), ("register", registered)):
+        for event in (_started(task), _finished(task) | {"outputs": {"parameters": parameters}}):
+            steps.apply(event)
+    assert [step["told"] for step in steps.brief()] == [{"commit": "c1"}, {"model_name": "houses", "version": "2"}]
+
+
 def test_a_retry_forgets_the_failure_before():
     steps = Steps(["a"])
     for event in (_started("a"), _finished("a", error="no"), _started("a"), _finished("a")):

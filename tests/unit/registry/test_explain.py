@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ropewalk.errors import TrackingError
-from ropewalk.registry.explain import explain_model, lineage_card, models_of_data, tree
+from ropewalk.registry.explain import explain_model, models_of_data, tree
+from ropewalk.registry.explain_page import lineage_page, lineage_section
 from ropewalk.registry.register import register
 from ropewalk.tracking import RUN_ID_TAG, connect
 
@@ -81,10 +82,25 @@ def test_a_tree_tells_the_same_in_words(houses: str) -> None:
     assert f"   ├─ commit: {'c' * 40}" in lines
 
 
-def test_a_card_tells_the_first_things_shortened_with_the_whole_behind_them(houses: str) -> None:
-    facts = {fact.label: fact for fact in lineage_card(explain_model("houses")).facts}
-    assert (facts["Commit of the data"].value, facts["Commit of the data"].title) == ("c" * 12, "c" * 40)
-    assert (facts["Run"].value, facts["Trials"].value) == ("r1", "1")
+def test_a_page_shows_the_same_on_cards_shortened_with_the_whole_behind_them(houses: str) -> None:
+    told = explain_model("houses@champion")
+    cards = {card.title: {fact.label: fact for fact in card.facts} for card in lineage_section(told).blocks[0].plots}
+    assert list(cards) == ["Data", "Model", "Run"]
+    assert (cards["Data"]["Commit"].value, cards["Data"]["Commit"].title) == ("c" * 12, "c" * 40)
+    assert cards["Model"]["Aliases"].value == "challenger, champion"
+    assert (cards["Run"]["Run"].value, cards["Run"]["Trials"].value) == ("r1", "1")
+    assert cards["Run"]["Its YAML"].title == hashlib.sha256(YAML.encode()).hexdigest()
+    html = lineage_page(told)
+    for shown in ("houses version 1", "It beats the baselines.", "training.best_epoch", "trial-1", "0.91", "(hidden)"):
+        assert shown in html
+    assert "s3cret" not in html
+
+
+def test_a_page_of_a_version_that_somebody_else_registered_says_that_nothing_judged_it(store: str) -> None:
+    client = connect(store)
+    client.create_registered_model("theirs")
+    client.create_model_version("theirs", source="file:///nowhere")
+    assert "Ropewalk did not evaluate this version." in lineage_page(explain_model("theirs/1"))
 
 
 def test_a_run_in_a_cluster_names_who_keeps_its_pipeline(

@@ -153,7 +153,6 @@ def test_a_name_with_dots_and_spaces_is_registered(store: str, subject: tuple[Pa
 
 CALLS = [
     "create_run",
-    "update_run",
     "log_batch",
     "log_artifacts",
     "create_registered_model",

@@ -66,3 +66,4 @@ def test_counts_shares_and_digests() -> None:
     assert count(12345) == "12,345"
     assert percent(0.123) == "12.3\N{NARROW NO-BREAK SPACE}%"
     assert short("0123456789abcdef") == "0123456789ab"
+    assert short("sha256:0123456789abcdef") == "sha256:0123456789ab"

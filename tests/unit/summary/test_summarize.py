@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -57,6 +58,37 @@ def test_what_a_search_found_is_on_the_page(failed_run: Path, page: Path) -> Non
         assert shown in html
 
 
+def test_what_was_registered_and_what_it_was_made_of_is_on_the_page(failed_run: Path, page: Path) -> None:
+    told_by = [{"commit": "c" * 40, "hash": "md5:" + "d" * 32}, {"model_name": "my houses", "version": "7"}]
+    told_by.append({"commit": "e" * 40})  # of results that were pushed, after the data had been pulled
+    steps = [
+        {"task": f"step-{place}", "state": "succeeded", "seconds": 1.0, "told": each}
+        for place, each in enumerate(told_by)
+    ]
+    (failed_run / "steps.json").write_text(json.dumps(steps), encoding="utf-8")
+    (failed_run / "failure.json").unlink()
+    (failed_run / "pipeline.yaml").write_text("image: x", encoding="utf-8")
+    (failed_run / "run.json").write_text(json.dumps({"pipeline": "training", "parameters": {"epochs": 3}}))
+    told(page, state="SUCCEEDED")
+    html = page.read_text(encoding="utf-8")
+    digest = hashlib.sha256(b"image: x").hexdigest()
+    for shown in (
+        "my houses version 7",
+        "c" * 40,
+        "md5:" + "d" * 12 + "<",
+        digest,
+        "epochs",
+        "explain &#39;my houses/7&#39;",
+    ):
+        assert shown in html, shown
+    assert "e" * 12 not in html
+
+
+def test_a_run_that_registered_nothing_shows_no_model(failed_run: Path, page: Path) -> None:
+    told(page, state="FAILED")
+    assert "lineage" not in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("state", ["SUCCEEDED", "COMPLETE", "CACHED"])
 def test_a_run_that_passed_is_told_so(state: str, page: Path) -> None:
     summary = told(page, state=state, parameters={"data": "sample:wine"})
@@ -103,8 +135,17 @@ def test_a_long_error_is_cut_to_its_end(page: Path) -> None:
 def test_neither_credentials_nor_secrets_reach_the_page_or_the_log(
     page: Path, failed_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    summary = told(page, state="FAILED", parameters={"git_token": "s3cret", "data": "https://me:s3cret@host/repo.git"})
-    assert summary.parameters == {"git_token": "(hidden)", "data": "https://***@host/repo.git"}
+    given = {
+        "git_token": "s3cret",
+        "data": "https://me:s3cret@host/repo.git",
+        "config": {"data": {"password": "s3cret"}},
+    }
+    summary = told(page, state="FAILED", parameters=given)
+    assert summary.parameters == {
+        "git_token": "(hidden)",
+        "data": "https://***@host/repo.git",
+        "config": '{"data": {"password": "(hidden)"}}',
+    }
     assert "s3cret" not in page.read_text(encoding="utf-8") + capsys.readouterr().out
 
 
