@@ -15,6 +15,9 @@ from ropewalk.preprocess.picking import pick_rows
 _SKETCH = 2**14
 _FEWEST_TO_SUM = 2**16
 _LOSSY = 4
+_PIECE_ROWS = 2**13
+
+_Piece = tuple[pa.RecordBatch, Fingerprints]
 
 
 class NumberStatistics:
@@ -186,8 +189,8 @@ class RowSample:
     def __init__(self, most: int) -> None:
         self._most = most
         self._seen = 0
-        self._batches: list[pa.RecordBatch] = []
-        self._hashes: list[Fingerprints] = []
+        self._pieces: list[_Piece] = []
+        self._small: list[_Piece] = []
         self._below = 2**64
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -195,19 +198,30 @@ class RowSample:
         places = np.arange(self._seen, self._seen + batch.num_rows, dtype=np.uint64)
         self._seen += batch.num_rows
         self._keep(batch, mixed(places))
-        while sum(map(len, self._hashes)) > self._most:
+        while sum(len(hashes) for _, hashes in (*self._pieces, *self._small)) > self._most:
             self._below //= 2
-            batches, hashes = self._batches, self._hashes
-            self._batches, self._hashes = [], []
-            for kept, kept_hashes in zip(batches, hashes, strict=True):
-                self._keep(kept, kept_hashes)
+            pieces = [*self._pieces, *self._small]
+            self._pieces, self._small = [], []
+            pieces.reverse()
+            while pieces:
+                # Each is let go of as soon as its half is there.
+                self._keep(*pieces.pop())
 
     def _keep(self, batch: pa.RecordBatch, hashes: Fingerprints) -> None:
         if self._below < 2**64:
             places: NDArray[np.int64] = np.flatnonzero(hashes < np.uint64(self._below))
             batch, hashes = _without_dictionaries(pick_rows(batch, places)), hashes[places]
-        self._batches.append(batch)
-        self._hashes.append(hashes)
+        self._small.append((batch, hashes))
+        if sum(len(hashes) for _, hashes in self._small) >= _PIECE_ROWS:
+            self._join()
+
+    def _join(self) -> None:
+        """Make one piece of the small ones: many of a few rows each leave memory in holes that nothing else fits."""
+        batch = self._small[0][0]
+        if len(self._small) > 1:
+            batch = pa.concat_batches([_without_dictionaries(each) for each, _ in self._small])
+        self._pieces.append((batch, np.concatenate([hashes for _, hashes in self._small])))
+        self._small = []
 
     @property
     def is_whole(self) -> bool:
@@ -216,7 +230,7 @@ class RowSample:
 
     def column(self, name: str) -> list[pa.Array]:
         """Return the kept cells of one column."""
-        return [batch.column(name) for batch in self._batches]
+        return [batch.column(name) for batch, _ in (*self._pieces, *self._small)]
 
 
 def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
