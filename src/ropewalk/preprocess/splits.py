@@ -118,11 +118,15 @@ def _compact(texts: pa.Array) -> pa.DictionaryArray:
 
 def _in_one_dictionary(chunks: list[pa.DictionaryArray]) -> pa.ChunkedArray:
     """Return texts as places in one dictionary, which Parquet has for each row group."""
-    joined = pa.chunked_array(chunks, _ENCODED)
-    # Batches of one row group of the source have the same dictionary: comparing is far cheaper than merging.
-    if all(chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks):
-        return joined
-    return joined.unify_dictionaries()
+    runs: list[tuple[pa.Array, list[pa.Array]]] = []
+    for chunk in chunks:
+        # Batches of one row group of the source have the same dictionary: comparing is far cheaper than merging.
+        if not runs or not chunk.dictionary.equals(runs[-1][0]):
+            runs.append((chunk.dictionary, []))
+        runs[-1][1].append(chunk.indices)
+    joined = [pa.DictionaryArray.from_arrays(pa.concat_arrays(places), dictionary) for dictionary, places in runs]
+    whole = pa.chunked_array(joined, _ENCODED)
+    return whole if len(joined) <= 1 else whole.unify_dictionaries()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,6 +102,8 @@ class CategoryCounts:
         self._values: list[pa.Array] = []
         self._counts: list[pa.Array] = []
         self._pending = self._known = 0
+        self._dictionary: pa.Array | None = None
+        self._places: NDArray[np.int64] = np.empty(0, np.int64)
         self.stopped = False
         """Whether there were more than `most` categories and counting stopped."""
         self.forgotten = 0
@@ -112,15 +114,26 @@ class CategoryCounts:
         if self.stopped:
             return
         if pa.types.is_dictionary(categories.type):
-            counts = np.bincount(present(categories.indices), minlength=len(categories.dictionary))
-            seen = np.flatnonzero(counts)
-            self._append(categories.dictionary.take(as_arrow(seen)), as_arrow(counts[seen]))
+            # Batches of one row group share their dictionary: its places are counted, and looked up once.
+            if self._dictionary is None or not categories.dictionary.equals(self._dictionary):
+                self._look_up()
+                self._dictionary = categories.dictionary
+                self._places = np.zeros(len(categories.dictionary), np.int64)
+            self._places += np.bincount(present(categories.indices), minlength=len(self._places))
         else:
             found = pc.value_counts(categories.drop_null())
             self._append(found.field("values"), found.field("counts"))
 
+    def _look_up(self) -> None:
+        if self._dictionary is not None:
+            seen, dictionary = np.flatnonzero(self._places), self._dictionary
+            self._dictionary = None
+            self._append(dictionary.take(as_arrow(seen)), as_arrow(self._places[seen]))
+
     def _append(self, values: pa.Array, counts: pa.Array) -> None:
-        if len(values) == 0:
+        if self.stopped:
+            self._forget(values)
+        if self.stopped or len(values) == 0:
             return
         self._values.append(values)
         self._counts.append(counts.cast(pa.int64()))
@@ -162,11 +175,13 @@ class CategoryCounts:
     @property
     def distinct(self) -> int:
         """Number of categories that are known; 0 when counting stopped."""
+        self._look_up()
         self._sum()
         return sum(map(len, self._values))
 
     def most_frequent(self, *, at_least: int) -> list[str | float]:
         """Return up to `most` categories of `at_least` rows, the most frequent first; ties go by name."""
+        self._look_up()
         self._sum()
         if not self._values:
             return []
