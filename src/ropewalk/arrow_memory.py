@@ -39,7 +39,7 @@ def known_bits(column: pa.Array) -> NDArray[np.uint8]:
 def present(column: pa.Array) -> NDArray[Any]:
     """Return the values of a column of numbers, without the nulls."""
     values = stored(column)
-    return values if column.null_count == 0 else np.take(values, np.flatnonzero(known_bits(column)))
+    return values if column.null_count == 0 else values[known_bits(column).view(bool)]
 
 
 def filled(column: pa.Array, value: int) -> NDArray[Any]:

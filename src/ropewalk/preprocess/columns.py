@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ropewalk.arrow_memory import as_arrow, as_scalar, no_value
+from ropewalk.arrow_memory import as_arrow, as_scalar, no_value, stored
 from ropewalk.errors import DataError
 from ropewalk.fingerprints import mixed, text_fingerprints
 from ropewalk.preprocess.config import BOOLEAN, CATEGORICAL, DATETIME, HASHED, IGNORED, NUMERIC, TEXT
@@ -129,8 +129,9 @@ def as_numbers(values: pa.Array) -> pa.Array:
             "Name it in preprocess.categorical, or mend the data."
         ) from error
     # A sum is finite only when all its numbers are, and far quicker than looking at each.
-    if pc.is_finite(pc.sum(numbers)).as_py() is not False:
-        return numbers
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(stored(numbers).sum()):
+            return numbers
     return pc.if_else(pc.is_finite(numbers), numbers, no_value(pa.float64()))
 
 

@@ -42,4 +42,8 @@ def _pick(column: pa.Array, parts: Sequence[Places]) -> list[pa.Array]:
 
 def _buffers(values: NDArray[Any], known: NDArray[np.uint8] | None, places: Places) -> list[pa.Buffer | None]:
     bits = None if known is None else pa.py_buffer(np.packbits(np.take(known, places), bitorder="little"))
-    return [bits, pa.py_buffer(np.take(values, places))]
+    # In Arrow's memory, which is given back as it is freed: numpy's would be left with ever more holes.
+    picked = pa.allocate_buffer(len(places) * values.itemsize)
+    # Places are those of rows, so "clip" never does anything: it only spares numpy a copy, should one be wrong.
+    np.take(values, places, out=np.frombuffer(picked, dtype=values.dtype), mode="clip")
+    return [bits, picked]

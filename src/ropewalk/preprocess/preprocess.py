@@ -35,7 +35,7 @@ from ropewalk.preprocess.roles_table import show_roles
 from ropewalk.preprocess.splits import SplitWriter, describe_split
 from ropewalk.progress import say
 
-_BATCHES_PER_RELEASE = 4
+_BATCHES_PER_RELEASE = 2
 """After so many batches freed memory is given back: each time costs some milliseconds."""
 
 TASKS = ("binary", "multiclass", "regression")

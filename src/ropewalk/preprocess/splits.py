@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ropewalk.artifacts import SPLIT, Draft, Manifest, read_artifact, write_artifact
+from ropewalk.preprocess.encodings import writer_options
 
 ROW_GROUP = 65_536
 """Most rows of a row group: what a reader has to hold at a time."""
 _PART_ROWS = 64 * ROW_GROUP
-_FEW_TEXTS = 2**12
 _ENCODED = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -89,19 +89,16 @@ class SplitWriter:
         path = self._folder / f"part-{self._parts:05}.parquet"
         self._parts += 1
         self._in_part = 0
+        options = writer_options(self._schema, arrays)
         # Texts that repeat go to the file by their places in the dictionary that they came with.
-        repeating = [field.name for field, column in zip(self._schema, arrays, strict=True) if _repeats(column)]
-        fields = [field.with_type(_ENCODED) if field.name in repeating else field for field in self._schema]
-        # Of numbers hardly any repeat, and trying costs more than writing them. Whoever reads a split reads all of it,
-        # so extents that let a reader skip rows are of no use.
-        writer = pq.ParquetWriter(
-            path,
-            pa.schema(fields),
-            compression="zstd",
-            use_dictionary=repeating,
-            write_statistics=False,
-            store_schema=False,
-        )
+        repeating = [
+            field.name in options["use_dictionary"] and pa.types.is_string(field.type) for field in self._schema
+        ]
+        fields = [
+            field.with_type(_ENCODED) if repeats else field
+            for field, repeats in zip(self._schema, repeating, strict=True)
+        ]
+        writer = pq.ParquetWriter(path, pa.schema(fields), store_schema=False, **options)
         # By this entry Arrow gives the columns the types that they had, whatever they were written from.
         writer.add_key_value_metadata({"ARROW:schema": b64encode(self._schema.serialize()).decode()})
         return writer
@@ -121,18 +118,15 @@ def _compact(texts: pa.Array) -> pa.DictionaryArray:
 
 def _in_one_dictionary(chunks: list[pa.DictionaryArray]) -> pa.ChunkedArray:
     """Return texts as places in one dictionary, which Parquet has for each row group."""
-    joined = pa.chunked_array(chunks, _ENCODED)
-    # Batches of one row group of the source have the same dictionary: comparing is far cheaper than merging.
-    if all(chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks):
-        return joined
-    return joined.unify_dictionaries()
-
-
-def _repeats(column: pa.ChunkedArray) -> bool:
-    """Say whether a column holds texts each of which is there twice or more, on average, or hardly any."""
-    if not pa.types.is_dictionary(column.type) or not column.num_chunks:
-        return False
-    return len(column.chunk(0).dictionary) <= max(len(column) // 2, _FEW_TEXTS)
+    runs: list[tuple[pa.Array, list[pa.Array]]] = []
+    for chunk in chunks:
+        # Batches of one row group of the source have the same dictionary: comparing is far cheaper than merging.
+        if not runs or not chunk.dictionary.equals(runs[-1][0]):
+            runs.append((chunk.dictionary, []))
+        runs[-1][1].append(chunk.indices)
+    joined = [pa.DictionaryArray.from_arrays(pa.concat_arrays(places), dictionary) for dictionary, places in runs]
+    whole = pa.chunked_array(joined, _ENCODED)
+    return whole if len(joined) <= 1 else whole.unify_dictionaries()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ from ropewalk.preprocess.picking import pick_rows
 _SKETCH = 2**14
 _FEWEST_TO_SUM = 2**16
 _LOSSY = 4
+_PIECE_ROWS = 2**13
+
+_Piece = tuple[pa.RecordBatch, Fingerprints]
 
 
 class NumberStatistics:
@@ -99,6 +102,8 @@ class CategoryCounts:
         self._values: list[pa.Array] = []
         self._counts: list[pa.Array] = []
         self._pending = self._known = 0
+        self._dictionary: pa.Array | None = None
+        self._places: NDArray[np.int64] = np.empty(0, np.int64)
         self.stopped = False
         """Whether there were more than `most` categories and counting stopped."""
         self.forgotten = 0
@@ -109,15 +114,26 @@ class CategoryCounts:
         if self.stopped:
             return
         if pa.types.is_dictionary(categories.type):
-            counts = np.bincount(present(categories.indices), minlength=len(categories.dictionary))
-            seen = np.flatnonzero(counts)
-            self._append(categories.dictionary.take(as_arrow(seen)), as_arrow(counts[seen]))
+            # Batches of one row group share their dictionary: its places are counted, and looked up once.
+            if self._dictionary is None or not categories.dictionary.equals(self._dictionary):
+                self._look_up()
+                self._dictionary = categories.dictionary
+                self._places = np.zeros(len(categories.dictionary), np.int64)
+            self._places += np.bincount(present(categories.indices), minlength=len(self._places))
         else:
             found = pc.value_counts(categories.drop_null())
             self._append(found.field("values"), found.field("counts"))
 
+    def _look_up(self) -> None:
+        if self._dictionary is not None:
+            seen, dictionary = np.flatnonzero(self._places), self._dictionary
+            self._dictionary = None
+            self._append(dictionary.take(as_arrow(seen)), as_arrow(self._places[seen]))
+
     def _append(self, values: pa.Array, counts: pa.Array) -> None:
-        if len(values) == 0:
+        if self.stopped:
+            self._forget(values)
+        if self.stopped or len(values) == 0:
             return
         self._values.append(values)
         self._counts.append(counts.cast(pa.int64()))
@@ -159,11 +175,13 @@ class CategoryCounts:
     @property
     def distinct(self) -> int:
         """Number of categories that are known; 0 when counting stopped."""
+        self._look_up()
         self._sum()
         return sum(map(len, self._values))
 
     def most_frequent(self, *, at_least: int) -> list[str | float]:
         """Return up to `most` categories of `at_least` rows, the most frequent first; ties go by name."""
+        self._look_up()
         self._sum()
         if not self._values:
             return []
@@ -186,8 +204,8 @@ class RowSample:
     def __init__(self, most: int) -> None:
         self._most = most
         self._seen = 0
-        self._batches: list[pa.RecordBatch] = []
-        self._hashes: list[Fingerprints] = []
+        self._pieces: list[_Piece] = []
+        self._small: list[_Piece] = []
         self._below = 2**64
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -195,19 +213,30 @@ class RowSample:
         places = np.arange(self._seen, self._seen + batch.num_rows, dtype=np.uint64)
         self._seen += batch.num_rows
         self._keep(batch, mixed(places))
-        while sum(map(len, self._hashes)) > self._most:
+        while sum(len(hashes) for _, hashes in (*self._pieces, *self._small)) > self._most:
             self._below //= 2
-            batches, hashes = self._batches, self._hashes
-            self._batches, self._hashes = [], []
-            for kept, kept_hashes in zip(batches, hashes, strict=True):
-                self._keep(kept, kept_hashes)
+            pieces = [*self._pieces, *self._small]
+            self._pieces, self._small = [], []
+            pieces.reverse()
+            while pieces:
+                # Each is let go of as soon as its half is there.
+                self._keep(*pieces.pop())
 
     def _keep(self, batch: pa.RecordBatch, hashes: Fingerprints) -> None:
         if self._below < 2**64:
             places: NDArray[np.int64] = np.flatnonzero(hashes < np.uint64(self._below))
             batch, hashes = _without_dictionaries(pick_rows(batch, places)), hashes[places]
-        self._batches.append(batch)
-        self._hashes.append(hashes)
+        self._small.append((batch, hashes))
+        if sum(len(hashes) for _, hashes in self._small) >= _PIECE_ROWS:
+            self._join()
+
+    def _join(self) -> None:
+        """Make one piece of the small ones: many of a few rows each leave memory in holes that nothing else fits."""
+        batch = self._small[0][0]
+        if len(self._small) > 1:
+            batch = pa.concat_batches([_without_dictionaries(each) for each, _ in self._small])
+        self._pieces.append((batch, np.concatenate([hashes for _, hashes in self._small])))
+        self._small = []
 
     @property
     def is_whole(self) -> bool:
@@ -216,7 +245,7 @@ class RowSample:
 
     def column(self, name: str) -> list[pa.Array]:
         """Return the kept cells of one column."""
-        return [batch.column(name) for batch in self._batches]
+        return [batch.column(name) for batch, _ in (*self._pieces, *self._small)]
 
 
 def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:

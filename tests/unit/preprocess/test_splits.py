@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ropewalk.preprocess import splits
+from ropewalk.preprocess import encodings, splits
 from ropewalk.preprocess.splits import SplitWriter
 
 SCHEMA = pa.schema(
@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
 def _small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splits, "ROW_GROUP", 1000)
     monkeypatch.setattr(splits, "_PART_ROWS", 4000)
-    monkeypatch.setattr(splits, "_FEW_TEXTS", 100)
+    monkeypatch.setattr(encodings, "_FEW_TEXTS", 100)
 
 
 def table() -> pa.Table:
