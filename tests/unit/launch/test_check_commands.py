@@ -24,8 +24,7 @@ def _call(*arguments: str) -> Result:
 @pytest.fixture
 def faulty(tmp_path: Path) -> Path:
     """A pipeline with one error, in a folder."""
-    text = (GOLDEN / "training.yaml").read_text().replace("ropewalk-steps:0.1.0", "ropewalk-steps")
-    document = yaml.safe_load(text)
+    document = yaml.safe_load((GOLDEN / "training.yaml").read_text())
     container = document["deploymentSpec"]["executors"]["exec-train-model"]["container"]
     container["image"] = "example.org/steps:latest"
     (tmp_path / "faulty.yaml").write_text(yaml.safe_dump(document))

@@ -13,7 +13,8 @@ from ropewalk.launch.lint.lint import lint_text
 from ropewalk.launch.lint.rule import LintConfig
 from ropewalk.launch.profiles import Profile, read_profile
 from ropewalk.launch.profiles.apply import apply_profile
-from ropewalk.launch.profiles.config import SecretVariable, Variable, Volume
+from ropewalk.launch.profiles.config import ImagesConfig, SecretVariable, Variable, Volume
+from ropewalk.launch.profiles.images import placed
 from ropewalk.launch.profiles.start import KINDS
 from ropewalk.launch.specification import read_specification
 from ropewalk.tuning.profile import TuneProfile
@@ -491,6 +492,26 @@ def test_a_lock_names_images_by_digest_in_steps_and_trials(pipelines, tmp_path: 
     (tmp_path / "images.lock").write_text(yaml.safe_dump(lock))
     with pytest.raises(ConfigError, match=r"(has no digest of the image|names no images)"):
         apply_profile(plain_text, profile)
+
+
+DIGEST = f"sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("image", "settings", "expected"),
+    [
+        ("ghcr.io/ropewalk/ropewalk-a:1", {}, "ghcr.io/ropewalk/ropewalk-a:1"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"registry": "r.org:5000/ml"}, "r.org:5000/ml/ropewalk-a:1"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"tag": "2"}, "ghcr.io/ropewalk/ropewalk-a:2"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"lock": "l"}, f"localhost:5000/x/ropewalk-a@{DIGEST}"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"lock": "l", "registry": "r.org"}, f"r.org/ropewalk-a@{DIGEST}"),
+        ("python:3.11", {"registry": "r.org", "tag": "2"}, "python:3.11"),
+        ("example.org/not-ropewalk-a:1", {"registry": "r.org"}, "example.org/not-ropewalk-a:1"),
+    ],
+)
+def test_an_image_of_ours_is_placed_and_any_other_left_alone(image, settings, expected) -> None:
+    digests = {"a": f"localhost:5000/x/ropewalk-a:1@{DIGEST}"} if "lock" in settings else {}
+    assert placed(image, ImagesConfig(**settings), digests) == expected
 
 
 def test_a_secret_reaches_the_step_that_is_named_and_no_other(pipelines) -> None:
