@@ -147,7 +147,7 @@ def doctor(*, file: Path | None, namespace: str, timeout: float, as_json: bool, 
     results = examine(
         profile,
         steps=known_steps(),
-        images=known_images(profile),
+        images=list(known_images(profile).values()),
         namespace=namespace,
         seconds=timeout,
         say=(lambda result: None) if as_json else say,

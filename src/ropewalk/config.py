@@ -86,4 +86,6 @@ def _explain(prefix: str, detail: Any) -> str:
         return f"{prefix}{f'{place}.' if place else ''}{detail['ctx']['error']}"
     if detail["type"] == "missing":
         return f"{prefix}{place}: is missing, and has no default."
+    if detail["type"] == "string_type" and isinstance(detail["input"], bool | int | float):
+        return f"{prefix}{place}={detail['input']!r}: need text. In YAML and JSON, put it in quotes."
     return f"{prefix}{place}={detail['input']!r}: {detail['msg']}."

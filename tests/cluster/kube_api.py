@@ -65,6 +65,7 @@ SPEC = {
                                                 "nodeSelector": MAP,
                                                 "affinity": ANY,
                                                 "tolerations": [ANY],
+                                                "securityContext": ANY,
                                             },
                                         }
                                     }

@@ -113,6 +113,13 @@ def test_no_sidecar_keeps_a_pod_from_ending_by_label_and_by_annotation():
     assert metadata["annotations"]["sidecar.istio.io/inject"] == "false"
 
 
+def test_annotations_and_security_are_those_of_the_pods():
+    made = pod(annotations={"note": "x"}, security_context={"runAsNonRoot": True, "runAsUser": 1000})
+    assert made["metadata"]["annotations"] == {"note": "x", "sidecar.istio.io/inject": "false"}
+    assert made["spec"]["securityContext"] == {"runAsNonRoot": True, "runAsUser": 1000}
+    assert "securityContext" not in pod()["spec"]
+
+
 def test_labels_are_on_the_job_and_on_its_pods():
     assert plan(**FULL).body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
     assert pod(**FULL)["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -41,3 +41,33 @@ def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(Sample, {"epoch": 3, "rate": "x", "colour": 1})
     assert str(caught.value).count("\n  - ") == 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    one: Inner | None = None
+    many: tuple[Inner, ...] = ()
+    named: dict[str, Inner] = field(default_factory=dict)
+    free: dict[str, object] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"one": {"siz": 1}}, r"outer\.one\.siz"),
+        ({"many": [{"size": 1}, {"siz": 1}]}, r"outer\.many\.1\.siz"),
+        ({"named": {"a": {"siz": 1}}}, r"outer\.named\.a\.siz"),
+    ],
+)
+def test_an_unknown_setting_is_found_at_any_depth(values: dict, place: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{place}: there is no such setting\. Did you mean 'size'\?"):
+        parse_config(Outer, values, section="outer")
+
+
+def test_mappings_without_a_schema_take_any_name() -> None:
+    assert parse_config(Outer, {"free": {"siz": 1}}).free == {"siz": 1}

@@ -13,7 +13,8 @@ from ropewalk.launch.lint.lint import lint_text
 from ropewalk.launch.lint.rule import LintConfig
 from ropewalk.launch.profiles import Profile, read_profile
 from ropewalk.launch.profiles.apply import apply_profile
-from ropewalk.launch.profiles.config import SecretVariable, Variable, Volume
+from ropewalk.launch.profiles.config import ImagesConfig, SecretVariable, Variable, Volume
+from ropewalk.launch.profiles.images import placed
 from ropewalk.launch.profiles.start import KINDS
 from ropewalk.launch.specification import read_specification
 from ropewalk.tuning.profile import TuneProfile
@@ -369,6 +370,7 @@ def test_where_trials_run_reaches_the_step_that_tunes_and_no_other(pipelines) ->
         ("defaults: {memory: 1.5Gi}", r"defaults\.memory='1\.5Gi': need a whole number and a unit"),
         ("defaults: {memory: 4K}", r"defaults\.memory='4K'"),
         ("defaults: {cpu: two}", r"defaults\.cpu='two'"),
+        ("defaults: {labels: {a: true}}", r"defaults\.labels\.a=True: need text\. In YAML and JSON, put it in quotes"),
         ("steps: {train-model: {gpu: 1}}", r"steps\.train-model\.gpu: .*Did you mean 'gpus'"),
         ("steps: {train-model: {gpus: -1}}", r"steps\.train-model\.gpus=-1"),
         ("defaults: {memory: 4Gi}\nsteps: {a: {shared_memory: 4Gi}}", r"steps\.a: shared_memory='4Gi' counts against"),
@@ -418,6 +420,12 @@ def test_all_that_is_wrong_is_listed_at_once(tmp_path: Path) -> None:
     assert [place for place in places if f"  - {place}" not in str(caught.value)] == []
 
 
+def test_cores_may_be_numbers_and_sections_may_be_empty(tmp_path: Path) -> None:
+    profile = _profile("defaults: {cpu: 2}\nsteps:\n  work: {cpu_request: 0.5}\n  other:\nsecrets:\n", tmp_path)
+    assert (profile.defaults.cpu, profile.steps["work"].cpu_request) == ("2", "0.5")
+    assert profile.secrets == ()
+
+
 def test_a_profile_made_in_python_is_checked_when_it_is_used() -> None:
     with pytest.raises(ConfigError, match=r"train_job\.nodes=0"):
         compile_everything(Profile(train_job={"nodes": 0}))
@@ -425,7 +433,7 @@ def test_a_profile_made_in_python_is_checked_when_it_is_used() -> None:
 
 def test_a_step_that_is_nowhere_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"'pull-dta', which is nowhere\. Did you mean 'pull-data'"):
-        compile_everything(Profile(volumes=(Volume(claim="c", path="/c", steps=("pull-dta",)),)))
+        compile_everything(Profile(volumes=(Volume(claim="c", path="/c", steps=("pull-dta", "x")),)))
 
 
 def test_files_that_launched_pods_cannot_be_given_are_refused(pipelines, tmp_path: Path) -> None:
@@ -484,6 +492,26 @@ def test_a_lock_names_images_by_digest_in_steps_and_trials(pipelines, tmp_path: 
     (tmp_path / "images.lock").write_text(yaml.safe_dump(lock))
     with pytest.raises(ConfigError, match=r"(has no digest of the image|names no images)"):
         apply_profile(plain_text, profile)
+
+
+DIGEST = f"sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("image", "settings", "expected"),
+    [
+        ("ghcr.io/ropewalk/ropewalk-a:1", {}, "ghcr.io/ropewalk/ropewalk-a:1"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"registry": "r.org:5000/ml"}, "r.org:5000/ml/ropewalk-a:1"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"tag": "2"}, "ghcr.io/ropewalk/ropewalk-a:2"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"lock": "l"}, f"localhost:5000/x/ropewalk-a@{DIGEST}"),
+        ("ghcr.io/ropewalk/ropewalk-a:1", {"lock": "l", "registry": "r.org"}, f"r.org/ropewalk-a@{DIGEST}"),
+        ("python:3.11", {"registry": "r.org", "tag": "2"}, "python:3.11"),
+        ("example.org/not-ropewalk-a:1", {"registry": "r.org"}, "example.org/not-ropewalk-a:1"),
+    ],
+)
+def test_an_image_of_ours_is_placed_and_any_other_left_alone(image, settings, expected) -> None:
+    digests = {"a": f"localhost:5000/x/ropewalk-a:1@{DIGEST}"} if "lock" in settings else {}
+    assert placed(image, ImagesConfig(**settings), digests) == expected
 
 
 def test_a_secret_reaches_the_step_that_is_named_and_no_other(pipelines) -> None:

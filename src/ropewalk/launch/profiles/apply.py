@@ -53,11 +53,10 @@ def check_steps(profile: Profile, known: set[str]) -> None:
     Raises:
         ConfigError: It does.
     """
-    for step in sorted(named_steps(profile) - known):
-        raise ConfigError(
-            f"The profile gives something to the step {step!r}, which is nowhere.{nearest(step, known)} "
-            f"Known: {', '.join(sorted(known))}."
-        )
+    wrong = sorted(named_steps(profile) - known)
+    if wrong:
+        told = "; ".join(f"{step!r}, which is nowhere.{nearest(step, known)}" for step in wrong)
+        raise ConfigError(f"The profile gives something to the step {told} Known: {', '.join(sorted(known))}.")
 
 
 def step_name(name: str, prefix: str, names: Mapping[str, Any]) -> str:

@@ -35,4 +35,5 @@ def placed(image: str, images: ImagesConfig, digests: Mapping[str, str]) -> str:
             f"{', '.join(sorted(digests)) or 'none'}. Build all images, and lock them again."
         )
     locked, _, digest = digests[family].partition("@")
-    return f"{f'{images.registry}/{name}' if images.registry else locked.partition(':')[0]}@{digest}"
+    there = locked.rpartition("/")[0]
+    return f"{images.registry or there}/{name}@{digest}"

@@ -11,12 +11,13 @@ def known_steps() -> list[str]:
     return [name.replace("_", "-") for name in catalog.components()]
 
 
-def known_images(profile: Profile) -> list[str]:
-    """Return the images of all steps on the cluster that `profile` describes, each once.
+def known_images(profile: Profile) -> dict[str, str]:
+    """Return each step's image on the cluster that `profile` describes.
 
     Raises:
         ConfigError: The images' lock cannot be read, or lacks one.
     """
     digests = locked_digests(profile)
-    images = {one.component_spec.implementation.container.image for one in catalog.components().values()}
-    return sorted(placed(image, profile.images, digests) for image in images)
+    compiled = [one.component_spec.implementation.container.image for one in catalog.components().values()]
+    placed_ones = [placed(image, profile.images, digests) for image in compiled]
+    return dict(zip(known_steps(), placed_ones, strict=True))

@@ -42,6 +42,7 @@ def read_profile(file: Path) -> Profile:
         raise ConfigError(f"The profile {file} cannot be read ({error}). Give a YAML file.") from error
     if not isinstance(content, dict):
         raise ConfigError(f"The profile {file} holds no settings. It may name {', '.join(vars(Profile()))}.")
+    content = _tidy(content)
     problems = find_problems(Profile, content, section=file.stem) + _section_problems(content, file.stem)
     refuse([problem + _reason(problem) for problem in problems])
     profile = parse_config(Profile, content, section=file.stem)
@@ -68,6 +69,23 @@ def check_profile(profile: Profile) -> None:
         except ConfigError as error:
             problems.append(str(error))
     refuse(problems)
+
+
+def _tidy(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without sections that are empty, and with cores as text: "cpu: 2" is what people write."""
+    made = {name: value for name, value in content.items() if value is not None}
+    if isinstance(made.get("defaults"), Mapping):
+        made["defaults"] = _cores_as_text(made["defaults"])
+    if isinstance(made.get("steps"), Mapping):
+        made["steps"] = {name: _cores_as_text({} if value is None else value) for name, value in made["steps"].items()}
+    return made
+
+
+def _cores_as_text(config: Any) -> Any:
+    if not isinstance(config, Mapping):
+        return config
+    cores = {name: config[name] for name in ("cpu", "cpu_request") if isinstance(config.get(name), int | float)}
+    return {**config, **{name: str(value) for name, value in cores.items()}}
 
 
 def _reason(problem: str) -> str:

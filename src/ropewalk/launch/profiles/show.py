@@ -1,5 +1,6 @@
 """What a profile gives each step, as records and as a table: one line for each kind of pod."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ class Share:
 
     pod: str
     """The step, or the step and what it launches."""
+    image: str
+    """What it runs in."""
     resources: dict[str, str] = field(default_factory=dict)
     """CPU, memory, GPUs and /dev/shm."""
     placement: list[str] = field(default_factory=list)
@@ -31,19 +34,23 @@ class Share:
     """Timeout, retries, caching, security, labels and annotations."""
 
 
-def shares(profile: Profile, steps: list[str]) -> list[Share]:
-    """Return what each of `steps` gets, and the pods that steps launch.
+def shares(profile: Profile, images: Mapping[str, str]) -> list[Share]:
+    """Return what each step gets, and the pods that steps launch.
+
+    Args:
+        profile: The cluster's profile.
+        images: Each step's image on that cluster.
 
     Raises:
         ConfigError: The profile contradicts itself.
     """
     made = []
-    for step in steps:
-        made.append(_share(gifts_for(step, profile)))
+    for step, image in images.items():
+        made.append(_share(gifts_for(step, profile), image, profile.images.pull_secrets))
         launched = launched_settings(step, profile, image="")
         pods = launched if step == TRAINING_STEP else launched.get("pods", {})
         if step in LAUNCHED and pods and launched.get("engine") != "local":
-            made.append(_launched_share(f"{step} > {LAUNCHED[step]}", pods))
+            made.append(_launched_share(f"{step} > {LAUNCHED[step]}", pods, image))
     return made
 
 
@@ -66,11 +73,11 @@ def table(found: list[Share]) -> "Table":
             share.mounts,
             share.rest,
         )
-        made.add_row(Text(share.pod), *(Text("\n".join(cell)) for cell in cells))
+        made.add_row(Text(f"{share.pod}\n{share.image.rpartition('/')[2]}"), *(Text("\n".join(cell)) for cell in cells))
     return made
 
 
-def _share(gifts: Gifts) -> Share:
+def _share(gifts: Gifts, image: str, pull_secrets: tuple[str, ...]) -> Share:
     config = gifts.config
     amounts = {
         "cpu": _amount(config.cpu, config.cpu_request),
@@ -81,6 +88,7 @@ def _share(gifts: Gifts) -> Share:
     retry, security = config.retry, config.security.manifest() if config.security else {}
     return Share(
         pod=gifts.step,
+        image=image,
         resources={name: amount for name, amount in amounts.items() if amount},
         placement=[
             *(f"{key}={value}" for key, value in config.node_selector.items()),
@@ -99,6 +107,7 @@ def _share(gifts: Gifts) -> Share:
             *(f"{one.path} secret {one.secret}" for one in gifts.secret_files),
         ],
         rest=[
+            *(f"pull secret {name}" for name in pull_secrets),
             *([f"timeout {config.timeout_seconds:,} s"] if config.timeout_seconds else []),
             *([f"{retry.count} retries after {retry.backoff_seconds} s"] if retry else []),
             *(["no caching"] if config.caching is False else []),
@@ -108,11 +117,12 @@ def _share(gifts: Gifts) -> Share:
     )
 
 
-def _launched_share(pod: str, pods: dict[str, Any]) -> Share:
+def _launched_share(pod: str, pods: dict[str, Any], image: str) -> Share:
     gpu = pods.get("gpu_resource") or "nvidia.com/gpu"
     amounts = {"nodes": "nodes", "cpu": "cpu", "memory": "memory", gpu: "gpus", "shm": "shared_memory"}
     return Share(
         pod=pod,
+        image=pods.get("image") or image,
         resources={shown: str(pods[name]) for shown, name in amounts.items() if pods.get(name)},
         placement=[
             *(f"{key}={value}" for key, value in pods.get("node_selector", {}).items()),
@@ -125,6 +135,7 @@ def _launched_share(pod: str, pods: dict[str, Any]) -> Share:
         ],
         mounts=[f"{claim['path']} claim {claim['claim']}" for claim in pods.get("claims", ())],
         rest=[
+            *(f"pull secret {name}" for name in pods.get("image_pull_secrets", ())),
             *(f"{name} {value}" for name, value in pods.get("security_context", {}).items()),
             *(f"{key}={value}" for key, value in {**pods.get("labels", {}), **pods.get("annotations", {})}.items()),
         ],
