@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 WHEELS = Path("/wheels")
+TOOLS = Path("/tools")
 ENVIRONMENT = Path("/opt/ropewalk")
 LIBRARY = Path("/opt/library")
 """The library alone, laid out from the root: the last and smallest layer of an image."""
@@ -24,16 +25,16 @@ COMPILERS = 4
 
 def main(what: str, file: Path) -> None:
     """Install the locked requirements, or the library's wheel, in `file`."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
+    for script in ENVIRONMENT.glob("bin/[aA]ctivate*"):
+        script.unlink()
     if what == "dependencies":
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
-        for script in ENVIRONMENT.glob("bin/[aA]ctivate*"):
-            script.unlink()
-        _pip("--requirement", str(_without_hashes(file)))
+        _pip(*_names(file))
         packages = _packages(ENVIRONMENT)
         for path in _matching(packages, "unused.txt"):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if libraries := _matching(packages, "stripped.txt"):
-            subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
+            _strip(libraries)
         _compile(packages)
     else:
         _pip("--root", str(LIBRARY), str(file))
@@ -52,13 +53,10 @@ def _pip(*arguments: str) -> None:
         record.unlink()
 
 
-def _without_hashes(lock: Path) -> Path:
-    """Return the lock's names and versions, but pip: hashes were checked before, and what was built then has others."""
+def _names(lock: Path) -> list[str]:
+    """Return what is locked, but pip, without hashes: those were checked before, and what was built then has others."""
     names = [line.split()[0] for line in lock.read_text().splitlines() if line[:1].isalnum()]
-    names = [name for name in names if not name.startswith("pip==")]
-    plain = HERE / "plain-requirements.txt"
-    plain.write_text("\n".join(names))
-    return plain
+    return [name for name in names if not name.startswith("pip==")]
 
 
 def _packages(environment: Path) -> Path:
@@ -77,6 +75,13 @@ def _matching(packages: Path, rules: str) -> list[Path]:
 
 def _covers(patterns: list[str], name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _strip(libraries: list[Path]) -> None:
+    # With the libraries of its own system, which is the same one with more in it.
+    found = ":".join(str(folder) for folder in TOOLS.glob("lib/*-linux-gnu"))
+    environment = {**os.environ, "LD_LIBRARY_PATH": found}
+    subprocess.run([TOOLS / "bin" / "strip", "--strip-unneeded", *libraries], check=True, env=environment)
 
 
 def _compile(packages: Path) -> None:
