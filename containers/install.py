@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 WHEELS = Path("/wheels")
-TOOLS = Path("/tools")
+TOOLS = Path("/tools/usr")
 ENVIRONMENT = Path("/opt/ropewalk")
 LIBRARY = Path("/opt/library")
 """The library alone, laid out from the root: the last and smallest layer of an image."""
