@@ -14,7 +14,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 WHEELS = Path("/wheels")
-TOOLS = Path("/tools/usr")
 ENVIRONMENT = Path("/opt/ropewalk")
 LIBRARY = Path("/opt/library")
 """The library alone, laid out from the root: the last and smallest layer of an image."""
@@ -34,7 +33,7 @@ def main(what: str, file: Path) -> None:
         for path in _matching(packages, "unused.txt"):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if libraries := _matching(packages, "stripped.txt"):
-            _strip(libraries)
+            subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
         _compile(packages)
     else:
         _pip("--root", str(LIBRARY), str(file))
@@ -75,13 +74,6 @@ def _matching(packages: Path, rules: str) -> list[Path]:
 
 def _covers(patterns: list[str], name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _strip(libraries: list[Path]) -> None:
-    # With the libraries of its own system, which is the same one with more in it.
-    found = ":".join(str(folder) for folder in TOOLS.glob("lib/*-linux-gnu"))
-    environment = {**os.environ, "LD_LIBRARY_PATH": found}
-    subprocess.run([TOOLS / "bin" / "strip", "--strip-unneeded", *libraries], check=True, env=environment)
 
 
 def _compile(packages: Path) -> None:
