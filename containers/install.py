@@ -24,11 +24,11 @@ COMPILERS = 4
 
 def main(what: str, file: Path) -> None:
     """Install the locked requirements, or the library's wheel, in `file`."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
+    for script in ENVIRONMENT.glob("bin/[aA]ctivate*"):
+        script.unlink()
     if what == "dependencies":
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], check=True)
-        for script in ENVIRONMENT.glob("bin/[aA]ctivate*"):
-            script.unlink()
-        _pip("--requirement", str(_without_hashes(file)))
+        _pip(*_names(file))
         packages = _packages(ENVIRONMENT)
         for path in _matching(packages, "unused.txt"):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -52,13 +52,10 @@ def _pip(*arguments: str) -> None:
         record.unlink()
 
 
-def _without_hashes(lock: Path) -> Path:
-    """Return the lock's names and versions, but pip: hashes were checked before, and what was built then has others."""
+def _names(lock: Path) -> list[str]:
+    """Return what is locked, but pip, without hashes: those were checked before, and what was built then has others."""
     names = [line.split()[0] for line in lock.read_text().splitlines() if line[:1].isalnum()]
-    names = [name for name in names if not name.startswith("pip==")]
-    plain = HERE / "plain-requirements.txt"
-    plain.write_text("\n".join(names))
-    return plain
+    return [name for name in names if not name.startswith("pip==")]
 
 
 def _packages(environment: Path) -> Path:

@@ -13,6 +13,8 @@ _PYTHON = "3.11"
 _ALONE = ("kfp", "pip")
 """Locked without what they need: kfp's runtime in a step imports nothing else, and pip runs from its wheel."""
 _GBDT = {"cpu": "xgboost-cpu", "cuda": "xgboost"}
+_OMITTED = {"train": ("alembic", "mako", "sqlalchemy")}
+"""Asked for by others but never imported: Optuna's storage in databases, which no search uses."""
 _OF_CPU = "+cpu"
 """torch's wheels without CUDA carry a local version; PyTorch's own index has them."""
 
@@ -53,7 +55,8 @@ def _lock(sources: Sources, family: str, accelerator: str, find_links: tuple[str
         names, versions = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
         versions.write_text(constraints, encoding="utf-8")
         names.write_text(asked, encoding="utf-8")
-        resolved = _compile(names, versions, *pages)
+        omitted = [part for name in _OMITTED.get(family, ()) for part in ("--no-emit-package", name)]
+        resolved = _compile(names, versions, *omitted, *pages)
         names.write_text("\n".join(_ALONE), encoding="utf-8")
         alone = _compile(names, versions, "--no-deps", *pages)
     return _HEADER.format(family=family) + resolved + alone
