@@ -54,15 +54,17 @@ def test_where_several_share_a_server_runs_go_to_the_default_experiment_of_the_n
         assert (experiment["display_name"], experiment["namespace"]) == ("Default", "team-a")
 
 
-@pytest.mark.parametrize("name", ["", "always the same"])
-@pytest.mark.parametrize("method, path", [("POST", "/runs$"), ("POST", "/experiments$"), ("GET", "/experiments")])
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [("", "POST", "/runs$"), ("always the same", "POST", "/runs$"), ("", "POST", "/experiments$")],
+)
 @pytest.mark.parametrize(
     "fault", [{"reset": True, "after": True}, {"status": 504, "after": True}, {"reset": True}, {"status": 429}]
 )
 def test_a_lost_answer_starts_no_second_run(api, server, request_, name, method, path, fault):
     submit(server, request_, {}, name=name, experiment="work")
     api.faults.add(method=method, path=path, **fault)
-    run = submit(server, request_, {}, name=name, experiment="work" if method == "GET" else "other")
+    run = submit(server, request_, {}, name=name, experiment="other")
     assert len(api.state.runs) == 2
     assert run["run_id"] == list(api.state.runs)[1]
 
@@ -101,12 +103,15 @@ def test_a_published_version_is_run_by_reference(api, ropewalk, compiled, monkey
     assert "pipeline_spec" not in run.record
 
 
-def test_the_profile_says_where_and_in_which_experiment(api, ropewalk, compiled, tmp_path):
+def test_the_profile_says_where_and_as_what(api, ropewalk, compiled, tmp_path):
     profile = tmp_path / "cluster.yaml"
-    profile.write_text(f"kfp: {{host: '{api.url}', ui_host: 'https://ui.example', experiment: work}}\n")
+    profile.write_text(
+        f"kfp: {{host: '{api.url}', ui_host: 'https://ui.example', experiment: work, service_account: trainer}}\n"
+    )
     _, out, _ = ropewalk("submit", compiled, "--profile", profile)
     assert "https://ui.example/#/runs/details/" in out
     assert [one["display_name"] for one in api.state.experiments.values()] == ["work"]
+    assert next(iter(api.state.runs.values())).record["service_account"] == "trainer"
 
 
 def test_waiting_shows_each_task_and_ends_with_zero_when_all_succeeded(api, ropewalk, compiled):

@@ -52,6 +52,9 @@ class ConnectionConfig:
     """The Kubernetes namespace that runs are made in; "": the one of a single-user installation."""
     experiment: str = ""
     """The experiment that runs belong to; "": the server's default."""
+    service_account: str = ""
+    """The service account that runs use, all steps of them; "": the server's default, "default-editor" or
+    "pipeline-runner"."""
     existing_token_file: str = ""
     """A file that holds a bearer token; it is read anew before each call, because tokens are rotated."""
     token_env: str = ""

@@ -68,6 +68,7 @@ def open_server(
     *,
     patience: Patience = PATIENCE,
     notice: Callable[[str], None] = lambda text: None,
+    credentials: Credentials | None = None,
 ) -> Server:
     """Return the server that `config` leads to. Nothing is asked of it yet.
 
@@ -75,6 +76,7 @@ def open_server(
         config: Where it is, and how one logs in.
         patience: How long to wait for what.
         notice: Called with a line when the server is away for longer.
+        credentials: What lets us in; None: what `config` names.
 
     Raises:
         ConfigError: A variable, file or certificate that is named is not there.
@@ -90,7 +92,8 @@ def open_server(
         options["proxies"] = {"no_proxy": "127.0.0.1"}
     if config.ca_file:
         options["verify"] = str(Path(config.ca_file).expanduser())
-    credentials = DexSession(config.dex, session, address.url, options) if config.dex else find_credentials(config)
+    if credentials is None:
+        credentials = DexSession(config.dex, session, address.url, options) if config.dex else find_credentials(config)
     if config.host and type(credentials) is not Credentials and _sends_secrets_in_plain_text(config.host):
         notice(f"note: {config.host} is spoken to without TLS: your login can be read on the way. Use https://.")
     return Server(
