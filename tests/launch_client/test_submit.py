@@ -147,6 +147,21 @@ def test_programs_get_json_on_standard_output_alone(api, ropewalk, compiled):
     assert "train-model: started" in err
 
 
+def test_a_token_is_nowhere_to_be_seen(api, ropewalk, compiled, tmp_path, monkeypatch):
+    secret = "s3cr3t-t0k3n"
+    api.gate.tokens = {secret: "ann"}
+    monkeypatch.setenv("ROPEWALK_KFP_TOKEN", secret)
+    monkeypatch.chdir(tmp_path)
+    api.state.plan.outcomes["train-model"] = "FAILED"
+    said = [ropewalk("submit", compiled, "--host", api.url, "--wait", "--json")]
+    api.gate.tokens = {"another": "ann"}
+    said += [ropewalk(*command, "--host", api.url) for command in (["runs"], ["publish", compiled, "--version", "1"])]
+    assert [code for code, _, _ in said] == [1, 1, 1]
+    assert secret not in repr(said)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and secret in file.read_text(errors="replace")]
+    assert not any(secret in call.path for call in api.calls)
+
+
 def test_yaml_of_another_ropewalk_is_told(api, ropewalk, compiled):
     compiled.write_text(compiled.read_text().replace("ropewalk-steps:0.1.0", "ropewalk-steps:9.9.0"))
     code, _, err = ropewalk("submit", compiled, "--host", api.url)
@@ -158,20 +173,20 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_go_on(api, compiled):
     command = [Path(sys.executable).with_name("ropewalk"), "submit", compiled, "--host", api.url, "--wait"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     begun = time.monotonic()
-    while not api.state.runs and time.monotonic() - begun < 20:
+    while not api.state.runs and time.monotonic() - begun < 60:
         time.sleep(0.05)
     asked = time.monotonic() - begun
-    while api.count("GET", "/runs/") < 2 and time.monotonic() - begun < 20:
+    while api.count("GET", "/runs/") < 2 and time.monotonic() - begun < 60:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     (run_id,) = api.state.runs
     assert process.returncode == 130
     assert f"The run goes on. To follow it: ropewalk follow {run_id} --host {api.url}" in err
     assert f"To stop it: ropewalk cancel {run_id} --host {api.url}" in err
     assert "Traceback" not in err
     assert api.state.runs[run_id].state == "RUNNING"
-    assert asked < 10, "from the start of the program to the request, on a machine that may be busy"
+    assert asked < 30, "from the start of the program to the request, on a machine that may be busy"
 
 
 def test_help_publishing_and_starting_a_run_load_nothing_heavy(api, compiled):
