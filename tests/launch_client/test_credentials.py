@@ -129,6 +129,15 @@ def test_cookies_of_a_session(api, connect, monkeypatch):
         connect(cookies_env="MY_COOKIES").get("/healthz")
 
 
+@pytest.mark.parametrize("value", [f"a={SECRET}\nHost: evil", SECRET, f"a={SECRET}\x00", f"a={SECRET}ß"])
+def test_what_are_no_cookies_is_refused_before_it_is_sent(api, connect, monkeypatch, value):
+    monkeypatch.setattr("os.environ", {**os.environ, "MY_COOKIES": value})
+    with pytest.raises(ConfigError, match="MY_COOKIES holds no cookies") as raised:
+        connect(cookies_env="MY_COOKIES").get("/healthz")
+    assert SECRET not in str(raised.value)
+    assert not api.calls
+
+
 def test_passwords_of_a_netrc_are_not_sent(api, connect, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login ann password {SECRET}\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
