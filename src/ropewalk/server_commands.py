@@ -119,8 +119,14 @@ def _submit_options() -> list[click.Option]:
             ["--report", "report_folder"], type=folder, metavar="FOLDER", help="Implies --wait; then fetch its pages."
         ),
         click.Option(["--run-name"], default="", help="Name of the run.  [default: the pipeline's, and the time]"),
-        click.Option(["--experiment"], default="", help="Experiment it belongs to; made where it is missing."),
-        click.Option(["--service-account"], default="", help="Kubernetes service account of its pods."),
+        click.Option(
+            ["--experiment"],
+            default="",
+            help="Experiment it belongs to; made where it is missing.  [default: the profile's]",
+        ),
+        click.Option(
+            ["--service-account"], default="", help="Kubernetes service account of its pods.  [default: the profile's]"
+        ),
         click.Option(["--publish", "publish_first"], is_flag=True, help="Publish first, and run that version."),
         click.Option(
             ["--allow-dirty"], is_flag=True, help="With --publish: although files have changed since the commit."
@@ -160,7 +166,7 @@ def _submit(
     arguments = parse_parameters(merge_parameters(flags, pairs), request.specification)
     if others := releases(request.specification.images) - {__version__}:
         say(f"note: this YAML was compiled by Ropewalk {', '.join(sorted(others))}; this is {__version__}.")
-    experiment = experiment or find_connection(profile, host, namespace).experiment
+    config = find_connection(profile, host, namespace)
     with connected(profile, host, namespace) as server:
         version = _publish(server, request, name, allow_dirty=allow_dirty) if publish_first else None
         started = submit_run(
@@ -168,8 +174,8 @@ def _submit(
             request,
             arguments,
             name=run_name,
-            experiment=experiment,
-            service_account=service_account,
+            experiment=experiment or config.experiment,
+            service_account=service_account or config.service_account,
             published=version,
         )
         url = run_url(server, started["run_id"])
@@ -187,6 +193,11 @@ def schedule() -> None:
     """Keep the recurring runs of a server as a file declares them.
 
     \b
+    Examples:
+      ropewalk schedule apply schedules.yaml --profile profiles/cluster.yaml --dry-run
+      ropewalk schedule ls --profile profiles/cluster.yaml
+
+    \b
     A file of schedules:
       owner: flights                  whose they are: others are left alone
       schedules:
@@ -195,6 +206,29 @@ def schedule() -> None:
           cron: "0 0 3 * * *"         six fields, seconds first; or every: 6h
           parameters: {data: "s3://lake/flights", target: late}
     """  # noqa: D301
+
+
+@schedule.command(name="ls")
+@on_server
+@as_json_option
+def list_command(*, profile: Path | None, host: str, namespace: str, as_json: bool) -> None:
+    """List the recurring runs of a server, and whose they are."""
+    from ropewalk.launch.client.reconcile import list_schedules
+
+    with connected(profile, host, namespace) as server:
+        found = list_schedules(server)
+    if as_json:
+        print_json([asdict(line) for line in found])
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from ropewalk.launch.console import open_console
+
+    table = Table("schedule", "owner", "status", "when", "id", box=None)
+    for line in found:
+        table.add_row(Text(line.name), line.owner, line.status.lower(), Text(line.when), line.id)
+    open_console().print(table)
 
 
 @schedule.command(name="apply")
@@ -208,10 +242,12 @@ def apply_command(*, file: Path, dry_run: bool, profile: Path | None, host: str,
     It can be run again at any time, and does nothing when nothing has changed. Schedules of other owners, and those
     that were made by hand, are left alone.
     """
+    from ropewalk.launch.client.connect import find_connection
     from ropewalk.launch.client.reconcile import apply, existing, plan, settle
-    from ropewalk.launch.client.schedule import read_schedules
+    from ropewalk.launch.client.schedule import read_schedules, with_defaults
 
-    declared = read_schedules(file)
+    config = find_connection(profile, host, namespace)
+    declared = with_defaults(read_schedules(file), experiment=config.experiment, service_account=config.service_account)
     with connected(profile, host, namespace) as server:
         settled = settle(server, declared)
         steps = plan(declared.owner, settled, existing(server)) if dry_run else apply(server, declared.owner, settled)

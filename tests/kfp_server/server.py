@@ -228,10 +228,12 @@ class Handler(BaseHTTPRequestHandler):
     def _other(self, path: str, user: str) -> None:
         match = re.fullmatch("/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", path)
         run = self.owner.state.run(user, match[1]) if match and match[1] in self.owner.state.runs else None
-        task = run.task_of(match[2]) if match and run else None
+        task = None
+        if match and run:
+            task = run.archived_task_of(match[2]) if self.owner.pods_gone else run.task_of(match[2])
         if match is None:
             self.send(404, b"404 page not found\n", kind="text/plain")
-        elif run is None or task is None or run.is_node(match[2]) != self.owner.pods_gone:
+        elif run is None or task is None:
             message = {"error_message": f'pods "{match[2]}" not found', "error_details": ""}
             self.send(500, json.dumps(message).encode())
         else:

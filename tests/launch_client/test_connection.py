@@ -75,6 +75,11 @@ def test_the_host_does_not_exist(connect):
     assert time.monotonic() - begun < 5
 
 
+def test_the_host_is_no_address(connect):
+    with pytest.raises(ConfigError, match=r"is no address: .*Check kfp\.host or --host"):
+        connect(host="http://[::1").get("/healthz")
+
+
 @pytest.mark.parametrize("kind", ["text/html", "text/plain"])
 def test_something_else_is_at_the_address(api, connect, kind):
     api.extras.append(lambda handler, path, content: handler.send(200, b"<html>Hello</html>", kind=kind) or True)

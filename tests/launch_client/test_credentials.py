@@ -1,9 +1,12 @@
 """How one logs in, and that nothing secret is told."""
 
 import os
+import signal
 import stat
+import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +129,15 @@ def test_cookies_of_a_session(api, connect, monkeypatch):
         connect(cookies_env="MY_COOKIES").get("/healthz")
 
 
+@pytest.mark.parametrize("value", [f"a={SECRET}\nHost: evil", SECRET, f"a={SECRET}\x00", f"a={SECRET}ß"])
+def test_what_are_no_cookies_is_refused_before_it_is_sent(api, connect, monkeypatch, value):
+    monkeypatch.setattr("os.environ", {**os.environ, "MY_COOKIES": value})
+    with pytest.raises(ConfigError, match="MY_COOKIES holds no cookies") as raised:
+        connect(cookies_env="MY_COOKIES").get("/healthz")
+    assert SECRET not in str(raised.value)
+    assert not api.calls
+
+
 def test_passwords_of_a_netrc_are_not_sent(api, connect, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login ann password {SECRET}\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -222,6 +234,23 @@ def test_a_service_is_reached_by_port_forward_also_after_it_died(api, connect, k
         os.kill(second, 0)
 
 
+def test_a_forward_ends_when_we_are_killed(kubectl):
+    script = (
+        "from ropewalk.launch.client.connect import open_server\n"
+        "from ropewalk.launch.connection_config import ConnectionConfig, PortForward\n"
+        "import os, signal\n"
+        "open_server(ConnectionConfig(port_forward=PortForward())).get('/healthz')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-P", "-c", script], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (forward,) = map(int, kubectl.read_text().split())
+    begun = time.monotonic()
+    while Path(f"/proc/{forward}/cmdline").exists() and time.monotonic() - begun < 10:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{forward}/cmdline").exists()
+
+
 def test_a_forward_that_kubectl_refuses_is_told(connect, kubectl, monkeypatch):
     monkeypatch.setenv("KUBECTL_SAYS", 'Error from server (NotFound): services "ml-pipeline" not found')
     with pytest.raises(Exception, match=r'services "ml-pipeline" not found.*check kubeconfig and kfp\.port_forward'):
@@ -230,5 +259,5 @@ def test_a_forward_that_kubectl_refuses_is_told(connect, kubectl, monkeypatch):
 
 def test_a_forward_needs_kubectl(connect, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match="needs kubectl, which cannot be run"):
+    with pytest.raises(ConfigError, match="needs kubectl, which is not on PATH"):
         connect(port_forward=PortForward()).get("/healthz")

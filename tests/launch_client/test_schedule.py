@@ -110,7 +110,7 @@ CHANGES = [("POST", "/recurringruns$"), ("DELETE", "/recurringruns/"), ("POST", 
 
 
 @pytest.mark.parametrize("method, path", CHANGES)
-@pytest.mark.parametrize("fault", [{"reset": True, "after": True}, {"status": 503}, {"reset": True}])
+@pytest.mark.parametrize("fault", [{"reset": True, "after": True}, {"status": 503}])
 def test_faults_are_got_over_with_one_of_each(api, server, published, declare, method, path, fault):
     _apply(server, declare(NIGHTLY))
     api.faults.add(method=method, path=path, **fault)
@@ -233,3 +233,12 @@ def test_the_command_only_says_what_it_would_do_when_asked_to(api, published, ro
     assert ropewalk("schedule", "apply", file, "--host", api.url) == (0, "create nightly\n", "")
     code, out, _ = ropewalk("schedule", "apply", file, "--host", api.url, "--json")
     assert (code, json.loads(out)) == (0, [{"action": "keep", "name": "nightly"}])
+    (listed,) = json.loads(ropewalk("schedule", "ls", "--host", api.url, "--json")[1])
+    assert (listed["owner"], listed["status"], listed["when"]) == ("flights", "ENABLED", "0 0 3 * * *")
+    assert "nightly" in ropewalk("schedule", "ls", "--host", api.url)[1]
+    profile = tmp_path / "cluster.yaml"
+    profile.write_text(f"kfp: {{host: '{api.url}', experiment: work, service_account: trainer}}\n")
+    assert ropewalk("schedule", "apply", file, "--profile", profile)[1] == "replace nightly\n"
+    (kept,) = api.state.recurring.values()
+    assert kept["service_account"] == "trainer"
+    assert api.state.experiments[kept["experiment_id"]]["display_name"] == "work"

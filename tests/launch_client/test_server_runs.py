@@ -16,7 +16,7 @@ from ropewalk.launch.client.logs import TAIL_BYTES, log_tail
 from ropewalk.launch.client.reports import download_reports
 from ropewalk.launch.client.server_runs import cancel, find_run, list_runs, retry
 from ropewalk.launch.client.submit import submit
-from ropewalk.launch.client.tasks import pods
+from ropewalk.launch.client.tasks import pod_names, pods
 from ropewalk.launch.request import Request, open_request
 
 
@@ -115,6 +115,16 @@ def test_a_log_is_found_in_the_archive_when_the_pod_is_gone(api, server, request
     run = _failed(api, server, request_)
     api.pods_gone = True
     assert log_tail(server, run, pods(run, "train-model", failed=True)[0]) == "no rows\n"
+
+
+def test_the_log_of_the_last_attempt_is_shown(api, server, request_):
+    api.logs |= {"train-model": b"no rows\n", "version-results": b"of another step\n"}
+    api.state.plan.attempts["train-model"] = 3
+    run = _failed(api, server, request_)
+    nodes = pods(run, "train-model", failed=True)
+    assert len(nodes) == 3
+    assert api.state.runs[run["run_id"]].pod("train-model", 2) in pod_names(nodes[0])
+    assert log_tail(server, run, nodes[0]) == "no rows\n"
 
 
 def test_behind_a_gateway_the_ui_has_the_log(api, connect, request_):

@@ -54,15 +54,17 @@ def test_where_several_share_a_server_runs_go_to_the_default_experiment_of_the_n
         assert (experiment["display_name"], experiment["namespace"]) == ("Default", "team-a")
 
 
-@pytest.mark.parametrize("name", ["", "always the same"])
-@pytest.mark.parametrize("method, path", [("POST", "/runs$"), ("POST", "/experiments$"), ("GET", "/experiments")])
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [("", "POST", "/runs$"), ("always the same", "POST", "/runs$"), ("", "POST", "/experiments$")],
+)
 @pytest.mark.parametrize(
     "fault", [{"reset": True, "after": True}, {"status": 504, "after": True}, {"reset": True}, {"status": 429}]
 )
 def test_a_lost_answer_starts_no_second_run(api, server, request_, name, method, path, fault):
     submit(server, request_, {}, name=name, experiment="work")
     api.faults.add(method=method, path=path, **fault)
-    run = submit(server, request_, {}, name=name, experiment="work" if method == "GET" else "other")
+    run = submit(server, request_, {}, name=name, experiment="other")
     assert len(api.state.runs) == 2
     assert run["run_id"] == list(api.state.runs)[1]
 
@@ -101,12 +103,15 @@ def test_a_published_version_is_run_by_reference(api, ropewalk, compiled, monkey
     assert "pipeline_spec" not in run.record
 
 
-def test_the_profile_says_where_and_in_which_experiment(api, ropewalk, compiled, tmp_path):
+def test_the_profile_says_where_and_as_what(api, ropewalk, compiled, tmp_path):
     profile = tmp_path / "cluster.yaml"
-    profile.write_text(f"kfp: {{host: '{api.url}', ui_host: 'https://ui.example', experiment: work}}\n")
+    profile.write_text(
+        f"kfp: {{host: '{api.url}', ui_host: 'https://ui.example', experiment: work, service_account: trainer}}\n"
+    )
     _, out, _ = ropewalk("submit", compiled, "--profile", profile)
     assert "https://ui.example/#/runs/details/" in out
     assert [one["display_name"] for one in api.state.experiments.values()] == ["work"]
+    assert next(iter(api.state.runs.values())).record["service_account"] == "trainer"
 
 
 def test_waiting_shows_each_task_and_ends_with_zero_when_all_succeeded(api, ropewalk, compiled):
@@ -142,6 +147,21 @@ def test_programs_get_json_on_standard_output_alone(api, ropewalk, compiled):
     assert "train-model: started" in err
 
 
+def test_a_token_is_nowhere_to_be_seen(api, ropewalk, compiled, tmp_path, monkeypatch):
+    secret = "s3cr3t-t0k3n"
+    api.gate.tokens = {secret: "ann"}
+    monkeypatch.setenv("ROPEWALK_KFP_TOKEN", secret)
+    monkeypatch.chdir(tmp_path)
+    api.state.plan.outcomes["train-model"] = "FAILED"
+    said = [ropewalk("submit", compiled, "--host", api.url, "--wait", "--json")]
+    api.gate.tokens = {"another": "ann"}
+    said += [ropewalk(*command, "--host", api.url) for command in (["runs"], ["publish", compiled, "--version", "1"])]
+    assert [code for code, _, _ in said] == [1, 1, 1]
+    assert secret not in repr(said)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and secret in file.read_text(errors="replace")]
+    assert not any(secret in call.path for call in api.calls)
+
+
 def test_yaml_of_another_ropewalk_is_told(api, ropewalk, compiled):
     compiled.write_text(compiled.read_text().replace("ropewalk-steps:0.1.0", "ropewalk-steps:9.9.0"))
     code, _, err = ropewalk("submit", compiled, "--host", api.url)
@@ -153,20 +173,20 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_go_on(api, compiled):
     command = [Path(sys.executable).with_name("ropewalk"), "submit", compiled, "--host", api.url, "--wait"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     begun = time.monotonic()
-    while not api.state.runs and time.monotonic() - begun < 20:
+    while not api.state.runs and time.monotonic() - begun < 60:
         time.sleep(0.05)
     asked = time.monotonic() - begun
-    while api.count("GET", "/runs/") < 2 and time.monotonic() - begun < 20:
+    while api.count("GET", "/runs/") < 2 and time.monotonic() - begun < 60:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     (run_id,) = api.state.runs
     assert process.returncode == 130
     assert f"The run goes on. To follow it: ropewalk follow {run_id} --host {api.url}" in err
     assert f"To stop it: ropewalk cancel {run_id} --host {api.url}" in err
     assert "Traceback" not in err
     assert api.state.runs[run_id].state == "RUNNING"
-    assert asked < 10, "from the start of the program to the request, on a machine that may be busy"
+    assert asked < 30, "from the start of the program to the request, on a machine that may be busy"
 
 
 def test_help_publishing_and_starting_a_run_load_nothing_heavy(api, compiled):

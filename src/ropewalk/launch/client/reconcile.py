@@ -36,6 +36,20 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleLine:
+    """One recurring run of a server, in a line."""
+
+    id: str
+    name: str
+    owner: str
+    """Of the file that declared it; "" when it was made by hand."""
+    status: str
+    """ENABLED or DISABLED."""
+    when: str
+    """Its cron, or "every N s"."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settled:
     """A schedule with what the server knows of its pipeline."""
 
@@ -90,6 +104,21 @@ def apply(server: Server, owner: str, settled: Sequence[Settled]) -> list[Step]:
         # What is gone was taken away by somebody who applies the same file now: look again.
         left = plan(owner, settled, existing(server))
     raise ServiceError("Others change the same schedules at this moment, again and again. Apply the file once more.")
+
+
+def list_schedules(server: Server) -> list[ScheduleLine]:
+    """Return the recurring runs of our namespace, by owner and name."""
+    lines = [
+        ScheduleLine(
+            id=_id(one),
+            name=str(one.get("display_name", "")),
+            owner=(read_mark(one) or ("",))[0],
+            status=str(one.get("status", "")),
+            when=_when(one.get("trigger") or {}),
+        )
+        for one in existing(server)
+    ]
+    return sorted(lines, key=lambda line: (line.owner, line.name))
 
 
 def existing(server: Server) -> list[dict[str, Any]]:
@@ -178,6 +207,12 @@ def _create(server: Server, owner: str, settled: Settled) -> str:
 
 def _namespace(server: Server) -> dict[str, str]:
     return {"namespace": server.namespace} if server.namespace else {}
+
+
+def _when(trigger: Mapping[str, Any]) -> str:
+    periodic = trigger.get("periodic_schedule") or {}
+    cron = str((trigger.get("cron_schedule") or {}).get("cron", ""))
+    return f"every {periodic['interval_second']} s" if periodic else cron
 
 
 def _id(recurring: Mapping[str, Any]) -> str:

@@ -21,8 +21,8 @@ API = "/apis/v2beta1"
 PATIENCE = Patience(shortest_poll=2.0, longest_poll=15.0)
 """A run takes minutes: nobody needs to know within a second."""
 _PASSING = {429, 500, 502, 503, 504}
-_REJECTED = {429, 503}
-"""Of these, the ones that say that nothing was done."""
+_UNSURE = {409, 500, 502, 504}
+"""After these, what was asked for may be there all the same."""
 _TIMEOUT = (5.0, 60.0)
 _FEW = 4
 """Tries at a server that has never answered, or that answers 500: most of these never pass."""
@@ -180,7 +180,7 @@ class Server:
                 if not self._may_help(response, trial, found):
                     raise self._explained(response)
                 problem = response
-                trial.unsure = trial.unsure or response.status_code not in _REJECTED
+                trial.unsure = trial.unsure or response.status_code in _UNSURE
             self._wait(problem, trial)
             if found and trial.unsure and (there := found()):
                 return there
