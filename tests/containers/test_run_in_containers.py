@@ -28,7 +28,7 @@ from kfp import compiler, dsl, kubernetes
 
 from ropewalk import __version__
 from ropewalk.launch import catalog
-from ropewalk.launch.containers.engine import Engine, open_engine
+from ropewalk.launch.containers.engine import open_engine
 from ropewalk.launch.containers.sweep import RUN_LABEL
 from ropewalk.launch.specification import read_specification
 
@@ -221,31 +221,26 @@ class Line:
         return json.loads((self.latest() / "run.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """The container engine of this machine."""
-    with open_engine() as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def client(engine: Engine) -> Iterator[docker.DockerClient]:
-    """A client of it."""
-    with contextlib.closing(engine.connect()) as client:
+@pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    """A client of this machine's container engine."""
+    with open_engine() as engine, contextlib.closing(engine.connect()) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def image(client: docker.DockerClient) -> str:
+def image() -> str:
     """An image of Ropewalk; skips where they have not been built."""
-    os.environ.setdefault("ROPEWALK_IMAGE_REGISTRY", REGISTRY)
-    names = read_specification(catalog.to_yaml(catalog.pipeline("training")), source="training").images
-    names = [f"{REGISTRY}/{name.rpartition('/')[2]}" for name in names]
-    present = {tag for image in client.images.list() for tag in image.tags}
-    missing = [name for name in names if name not in present]
+    names = set()
+    for pipeline in ("training", "tuning"):
+        names |= set(read_specification(catalog.to_yaml(catalog.pipeline(pipeline)), source=pipeline).images)
+    here = sorted(f"{REGISTRY}/{name.rpartition('/')[2]}" for name in names)
+    with open_engine() as engine, contextlib.closing(engine.connect()) as client:
+        present = {tag for image in client.images.list() for tag in image.tags}
+    missing = [name for name in here if name not in present]
     if missing:
-        pytest.skip(f"the images are not built (make images): {', '.join(missing)}")
-    return names[0]
+        pytest.skip(f"these images are not here, build them with `make images`: {', '.join(missing)}")
+    return here[0]
 
 
 @pytest.fixture(scope="session")

@@ -67,11 +67,11 @@ class StepRunner:
         self._emit = emit
         self._place = place
 
-    def run(self, full_command: list[str], env_vars: dict[str, str] | None = None, image: str = "") -> int:
+    def run(self, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         """Run one step to its end and return 0 when it did all that it declares, else its exit code or 1."""
         executor_input = json.loads(full_command[full_command.index("--executor_input") + 1])
         task = self._task_name(executor_input)
-        call = Call(task=task, command=full_command, environment=env_vars or {}, inputs=executor_input, image=image)
+        call = Call(task=task, command=full_command, environment=env_vars or {}, inputs=executor_input)
         started = time.time()
         self._emit({"event": STARTED_EVENT, "task": task, "time": started})
         code, lines, cause = self._stream(call)
@@ -150,8 +150,7 @@ def _replace_functions(run_folder: Path, steps: StepRunner) -> None:
         )
 
     def run_in_container(handler: Any) -> Status:
-        code = steps.run(handler.full_command, handler.env_vars, handler.image)
-        return Status.FAILURE if code else Status.SUCCESS
+        return Status.FAILURE if steps.run(handler.full_command, handler.env_vars) else Status.SUCCESS
 
     placeholder_utils.replace_placeholders = name_the_run
     executor_input_utils.get_local_pipeline_resource_name = lambda _pipeline_name: ARTIFACTS

@@ -18,7 +18,6 @@ class Call:
     """Variables that the compiled YAML sets."""
     inputs: dict[str, Any] = field(default_factory=dict)
     """KFP's executor input."""
-    image: str = ""
 
 
 class Work(Protocol):

@@ -141,7 +141,8 @@ def find_access(
         access.variables |= _variables(_BEHIND_A_NETWORK, set_in_yaml)
     for path, writable in asked.mounts.items():
         access.allow(path, writable=writable)
-    for text in [*(text for text in told if text in asked.texts), *stores, *access.variables.values()]:
+    files = [value for value in access.variables.values() if value.startswith("/")]
+    for text in [*(text for text in told if text in asked.texts), *stores, *files]:
         _allow_existing(access, text)
     for text in written:
         _allow_writing(access, text)

@@ -22,8 +22,8 @@ PODMAN = "podman"
 DOCKER = "docker"
 _DOCKER_SOCKET = "unix:///var/run/docker.sock"
 _UNIX = "unix://"
-_IDLE_SECONDS = 60
-"""After so long without a request podman's service ends by itself, should this process be killed."""
+_IDLE_SECONDS = 600
+"""After so long without a connection podman's service ends by itself, should this process be killed."""
 _START_SECONDS = 15.0
 _ELSEWHERE = "or leave `--in containers` out: the steps then run as processes of this machine"
 
