@@ -2,7 +2,11 @@
 
 from ropewalk.commandline import run_command
 from ropewalk.training.command import train_command
-from ropewalk.training.distributed import rank
+from ropewalk.training.threads import let_waiting_threads_sleep
 
 if __name__ == "__main__":
+    let_waiting_threads_sleep()
+    # Only now: it imports torch.
+    from ropewalk.training.distributed import rank
+
     run_command(train_command, name="training", show=rank() == 0)

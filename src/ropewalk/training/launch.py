@@ -11,6 +11,7 @@ from ropewalk.artifacts import MODEL, PREPROCESSOR, SPLIT, Manifest, read_artifa
 from ropewalk.config import parse_config
 from ropewalk.progress import say
 from ropewalk.training.config import TrainingConfig
+from ropewalk.training.threads import let_waiting_threads_sleep
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def train_by_profile(
     """
     settings = parse_config(TrainingConfig, config, section="training")
     if not cluster:
+        let_waiting_threads_sleep()
         from ropewalk.training.train import train as train_network
 
         return train_network(

@@ -13,6 +13,7 @@ from ropewalk.remote_artifacts import fsspec_uri
 from ropewalk.training.command import read_settings
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.places import train_at
+from ropewalk.training.threads import let_waiting_threads_sleep
 
 
 def train_remotely(
@@ -46,4 +47,5 @@ def train_remotely(
 
 
 if __name__ == "__main__":
+    let_waiting_threads_sleep()
     run_command(train_remotely, name="training.remote", show=os.environ.get("RANK", "0") == "0")

@@ -85,3 +85,24 @@ def test_a_split_without_rows_has_its_columns(tmp_path: Path) -> None:
     with SplitWriter(tmp_path, SCHEMA) as writer:
         writer.close()
     assert pq.read_table(tmp_path / "part-00000.parquet").equals(SCHEMA.empty_table())
+
+
+def test_numbers_are_laid_out_by_what_they_hold(tmp_path: Path) -> None:
+    rows = range(4_000)
+    columns = {
+        "few": [float(row % 7) for row in rows],
+        "many": [row / 3 if row % 5 else None for row in rows],
+        "number": list(rows),
+        "class": [row % 2 for row in rows],
+    }
+    table = pa.table(columns)
+    with SplitWriter(tmp_path, table.schema) as writer:
+        for batch in table.to_batches():
+            writer.add(batch)
+        writer.close()
+    group = pq.ParquetFile(tmp_path / "part-00000.parquet").metadata.row_group(0)
+    layout = {group.column(place).path_in_schema: set(group.column(place).encodings) for place in range(4)}
+    assert "RLE_DICTIONARY" in layout["few"] & layout["class"]
+    assert "BYTE_STREAM_SPLIT" in layout["many"]
+    assert "DELTA_BINARY_PACKED" in layout["number"]
+    assert pq.read_table(tmp_path / "part-00000.parquet").equals(table)

@@ -4,7 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ropewalk.preprocess.statistics import CategoryCounts, DistinctCount, NumberStatistics, distinct_prints
+from ropewalk.preprocess.statistics import (
+    CategoryCounts,
+    DistinctCount,
+    NumberStatistics,
+    RowSample,
+    distinct_prints,
+)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])
@@ -49,3 +55,40 @@ def test_exact_counts_stop_above_the_limit_and_hand_over_what_they_knew() -> Non
     counts.add(pa.array(["c", "d"]).dictionary_encode())
     assert (counts.distinct, counts.stopped) == (0, True)
     assert sorted(known) == ["a", "b", "c", "d"]
+
+
+def test_places_in_a_dictionary_that_batches_share_are_counted_as_the_texts_themselves() -> None:
+    random = np.random.default_rng(0)
+    texts = pa.array([f"text {value}" for value in random.integers(0, 50, 3000)]).dictionary_encode()
+    others = pa.array([f"text {value}" for value in random.integers(25, 75, 3000)]).dictionary_encode()
+    whole, parts = (CategoryCounts(100, lossy=False, forget=lambda values: None) for _ in range(2))
+    for column in (texts, others):
+        whole.add(column.dictionary_decode().cast(pa.string()).dictionary_encode())
+        for first in range(0, len(column), 700):
+            parts.add(column.slice(first, 700))
+    assert parts.distinct == whole.distinct == 75
+    assert parts.most_frequent(at_least=1) == whole.most_frequent(at_least=1)
+
+
+def test_counts_that_stop_hand_over_what_comes_with_the_batch_that_stopped_them() -> None:
+    known: list[str] = []
+    counts = CategoryCounts(3, lossy=False, forget=lambda values: known.extend(values.to_pylist()))
+    for texts in (["a", "b", "c", "d"], ["e", "f"], ["g"]):
+        counts.add(pa.array(texts).dictionary_encode())
+    assert (counts.distinct, counts.stopped) == (0, True)
+    assert set("abcdef") <= set(known)
+
+
+def test_a_sample_is_of_the_same_rows_and_in_few_pieces_whatever_the_batches() -> None:
+    rows = pa.record_batch({"place": np.arange(200_000), "text": pa.array(map(str, range(200_000)))})
+    found = []
+    for size in (500, 65_536):
+        sample = RowSample(40_000)
+        for first in range(0, rows.num_rows, size):
+            sample.add(rows.slice(first, size))
+        pieces = sample.column("place")
+        assert 20_000 <= sum(map(len, pieces)) <= 40_000
+        assert sum(len(piece) for piece in pieces if len(piece) < 2**13) < 2**13
+        found.append(np.concatenate(pieces))
+        assert [text for texts in sample.column("text") for text in texts.to_pylist()] == list(map(str, found[-1]))
+    assert np.array_equal(*found)

@@ -1,0 +1,42 @@
+"""Threads that wait leave the processor to others, unless the user said otherwise."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ropewalk.training.threads import let_waiting_threads_sleep
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"), ({"GOMP_SPINCOUNT": "5"}, None)],
+)
+def test_threads_sleep_unless_the_user_said_how_they_wait(given: dict[str, str], policy: str | None) -> None:
+    environment = dict(given)
+    let_waiting_threads_sleep(environment)
+    assert environment.get("OMP_WAIT_POLICY") == policy
+
+
+@pytest.mark.parametrize(
+    "module", ["ropewalk.training.threads", "ropewalk.training.launch", "ropewalk.training.command"]
+)
+def test_it_can_be_said_before_torch_is_imported(module: str) -> None:
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, env=dict(os.environ)).returncode == 0
+
+
+def test_the_command_says_it_before_torch_is_imported() -> None:
+    program = (
+        "import os, runpy, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch': print(os.environ.get('OMP_WAIT_POLICY')); sys.stdout.flush(); os._exit(0)\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "sys.argv = ['training', '--help']\n"
+        "runpy.run_module('ropewalk.training', run_name='__main__')\n"
+    )
+    unset = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    ended = subprocess.run([sys.executable, "-c", program], check=True, env=unset, capture_output=True, text=True)
+    assert ended.stdout.strip() == "PASSIVE"
