@@ -16,7 +16,7 @@ Array = NDArray[np.float64] | NDArray[np.int64]
 Weights = NDArray[np.uint8]
 Counts = NDArray[np.float64] | NDArray[np.int64]
 
-_CHUNK = 4096
+_CHUNK = 16_384
 """Rows that are summed at a time, so that their weights stay in the processor's cache."""
 _CACHED = 1 << 19
 """Most weights that are ordered at a time, for the same reason."""
