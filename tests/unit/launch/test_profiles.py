@@ -194,12 +194,12 @@ PASSED_ON = [
 
 
 @dsl.component(base_image="example.org/steps:1", install_kfp_package=False, task_config_passthroughs=PASSED_ON)
-def tune_model(cluster: dict = None, task_config: dsl.TaskConfig = None):
+def tune_model(cluster: dict = {}, task_config: dsl.TaskConfig = None):  # noqa: B006 - KFP copies it
     pass
 
 
 @dsl.component(base_image="example.org/steps:1", install_kfp_package=False, task_config_passthroughs=PASSED_ON)
-def launch_training(cluster: dict = None, task_config: dsl.TaskConfig = None):
+def launch_training(cluster: dict = {}, task_config: dsl.TaskConfig = None):  # noqa: B006 - KFP copies it
     pass
 
 
