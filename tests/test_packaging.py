@@ -78,6 +78,7 @@ def test_the_wheel_holds_the_files_that_are_no_modules(names):
         if file.suffix in (".jinja", ".css")
     }
     expected |= {f"ropewalk/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "components").glob("*/README.md")}
+    expected |= {f"ropewalk/launch/profiles/examples/{file.name}" for file in (ROOT / "profiles").glob("*.yaml")}
     assert len(expected) > 2
     assert expected - names == set()
 

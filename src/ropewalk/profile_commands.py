@@ -42,13 +42,13 @@ def show(*, file: Path, as_json: bool) -> None:
     """Show what each step gets by the profile FILE, and the pods that steps launch. Values are never shown."""
     from ropewalk.launch.profiles import read_profile
     from ropewalk.launch.profiles.apply import check_steps
-    from ropewalk.launch.profiles.known import known_images
+    from ropewalk.launch.profiles.known import known_handed_on, known_images
     from ropewalk.launch.profiles.show import records, shares, table
 
     read = read_profile(file)
     images = known_images(read)
     check_steps(read, set(images))
-    found = shares(read, images)
+    found = shares(read, images, known_handed_on())
     if as_json:
         click.echo(json.dumps(records(found), indent=2, ensure_ascii=False))
         return

@@ -316,12 +316,19 @@ def web() -> Iterator[tuple[str, dict]]:
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "told"),
-    [(200, OK, "is healthy"), (302, OK, "wants a login"), (401, OK, "wants a login"), (404, FAILED, "answers 404")],
+    ("status", "body", "state", "told"),
+    [
+        (200, '{"multi_user": false}', OK, "is healthy"),
+        (200, '{"multi_user": true}', FAILED, "has several users, and no namespace is named"),
+        (200, "<html>Welcome</html>", FAILED, "something else than its health"),
+        (302, "", OK, "wants a login"),
+        (401, "", OK, "wants a login"),
+        (404, "", FAILED, "answers 404"),
+    ],
 )
-def test_kubeflow_pipelines_is_asked_for_its_health(status, state, told, web) -> None:
+def test_kubeflow_pipelines_is_asked_for_its_health(status, body, state, told, web) -> None:
     host, answers = web
-    answers[f"/pipeline{services.HEALTH}"] = (status, {}, "{}")
+    answers[f"/pipeline{services.HEALTH}"] = (status, {}, body)
     (found,) = services.check_pipelines(ConnectionConfig(host=f"{host}/pipeline"))
     assert (found.state, told in found.found) == (state, True)
 

@@ -184,6 +184,65 @@ def test_every_use_of_a_component_gets_it_in_loops_conditions_and_nested_pipelin
     assert all(task["retryPolicy"]["maxRetryCount"] == 3 and task["cachingOptions"] == {} for task in leaves)
 
 
+FIELDS = dsl.TaskConfigField
+PASSED_ON = [
+    *(FIELDS.RESOURCES, FIELDS.KUBERNETES_AFFINITY, FIELDS.KUBERNETES_NODE_SELECTOR, FIELDS.KUBERNETES_TOLERATIONS),
+    dsl.TaskConfigPassthrough(field=FIELDS.ENV, apply_to_task=True),
+    dsl.TaskConfigPassthrough(field=FIELDS.KUBERNETES_VOLUMES, apply_to_task=True),
+]
+"""What the library's components of these names hand on."""
+
+
+@dsl.component(base_image="example.org/steps:1", install_kfp_package=False, task_config_passthroughs=PASSED_ON)
+def tune_model(cluster: dict = {}, task_config: dsl.TaskConfig = None):  # noqa: B006 - KFP copies it
+    pass
+
+
+@dsl.component(base_image="example.org/steps:1", install_kfp_package=False, task_config_passthroughs=PASSED_ON)
+def launch_training(cluster: dict = {}, task_config: dsl.TaskConfig = None):  # noqa: B006 - KFP copies it
+    pass
+
+
+def test_what_a_step_hands_on_to_its_job_is_told_apart_from_its_own_pod(tmp_path: Path) -> None:
+    @dsl.pipeline(name="plain")
+    def plain_tuning():
+        tune_model()
+
+    @dsl.pipeline(name="own")
+    def own():
+        tune_model().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(2)
+        launch_training()
+
+    profile = _profile(
+        "defaults: {memory: 4Gi, node_selector: {pool: cpu}, shared_memory: 1Gi}\n"
+        "steps: {tune-model: {cpu: 2}, launch-training: {gpus: 8}}\ntune: {engine: local}\n",
+        tmp_path,
+    )
+
+    def applied(pipeline):
+        specification, platform = yaml.safe_load_all(apply_profile(_text(pipeline, tmp_path / "p.yaml"), profile))
+        pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        for name, executor in specification["deploymentSpec"]["executors"].items():
+            step = name.removeprefix("exec-")
+            passed = [one["field"] for one in specification["components"][f"comp-{step}"]["taskConfigPassthroughs"]]
+            resources = executor["container"].get("resources", {})
+            yield step, (passed, resources, "nodeSelector" in pods[name])
+
+    # KFP would hand all of it on, and leave the pod in which trials run without memory.
+    passed, resources, placed_there = dict(applied(plain_tuning))["tune-model"]
+    assert passed == ["ENV"]
+    assert (resources["resourceMemoryLimit"], resources["resourceCpuLimit"], placed_there) == ("4Gi", "2", True)
+    found = dict(applied(own))
+    passed, resources, placed_there = found["tune-model"]
+    assert passed == ["RESOURCES", "ENV"]
+    assert (resources["accelerator"]["resourceCount"], resources.get("resourceMemoryLimit")) == ("2", None)
+    assert placed_there
+    passed, resources, placed_there = found["launch-training"]
+    assert len(passed) == len(PASSED_ON)
+    assert (resources["accelerator"]["resourceCount"], resources.get("resourceMemoryLimit")) == ("8", None)
+    assert not placed_there
+
+
 def _tasks(specification: dict):
     for graph in (specification["root"], *specification["components"].values()):
         yield from graph.get("dag", {}).get("tasks", {}).items()

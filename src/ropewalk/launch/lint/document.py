@@ -40,6 +40,8 @@ class Container:
     """image, command, args, env, resources."""
     pod: dict[str, Any]
     """Its Kubernetes settings; {} when there are none."""
+    hands_on_resources: bool
+    """Whether KFP gives its resources to the job that it launches, and not to its own pod."""
 
 
 class Document:
@@ -68,12 +70,19 @@ class Document:
     def containers(self) -> list[Container]:
         """Every executor that is a container."""
         pods = self.kubernetes.get("deploymentSpec", {}).get("executors", {})
+        handing_on = {
+            component.get("executorLabel")
+            for component in self.spec.get("components", {}).values()
+            for entry in component.get("taskConfigPassthroughs", [])
+            if entry.get("field") == "RESOURCES" and not entry.get("applyToTask")
+        }
         return [
             Container(
                 step=name.removeprefix("exec-"),
                 place=("deploymentSpec", "executors", name, "container"),
                 spec=executor["container"],
                 pod=pods.get(name, {}),
+                hands_on_resources=name in handing_on,
             )
             for name, executor in self.spec["deploymentSpec"].get("executors", {}).items()
             if "container" in executor

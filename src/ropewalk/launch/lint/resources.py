@@ -54,7 +54,7 @@ def check_gpus(document: Document, config: LintConfig) -> Iterator[Finding]:
                 message=f"{container.step}: kind {kind!r} and count {str(count)!r}: the pod gets no GPU, silently.",
                 fix="Set both set_accelerator_type and set_accelerator_limit, or gpus in a profile.",
             )
-        if not _shared_memory(container):
+        if not _shared_memory(container) and not container.hands_on_resources:
             yield found(
                 document,
                 "gpu-shm",
@@ -85,7 +85,9 @@ def check_shared_memory(document: Document, config: LintConfig) -> Iterator[Find
 
 
 def _steps(document: Document, lacks: Callable[[dict[str, Any]], bool]) -> list[Container]:
-    return [container for container in document.containers if lacks(container.spec.get("resources", {}))]
+    # Limits of a step that hands them on are its job's: its own pod cannot be given any.
+    own = [container for container in document.containers if not container.hands_on_resources]
+    return [container for container in own if lacks(container.spec.get("resources", {}))]
 
 
 def _amount(resources: dict[str, Any], name: str) -> str:

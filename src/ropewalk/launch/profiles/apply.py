@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import yaml
 from ropewalk.errors import ConfigError, nearest
 from ropewalk.launch.profiles.config import Profile, RunConfig
 from ropewalk.launch.profiles.container import set_container
+from ropewalk.launch.profiles.handing_on import keep_handed_on, without_handed_on
 from ropewalk.launch.profiles.images import placed
 from ropewalk.launch.profiles.launched import CLUSTER, launched_settings
 from ropewalk.launch.profiles.pod import pod_settings
 from ropewalk.launch.profiles.resolve import gifts_for, named_steps
-from ropewalk.launch.profiles.step_config import Retry
+from ropewalk.launch.profiles.step_config import Retry, StepConfig
 
 _EXECUTOR, _COMPONENT = "exec-", "comp-"
 _WIDTH = 120
@@ -86,16 +88,21 @@ def locked_digests(profile: Profile) -> Mapping[str, str]:
 
 def _set_executors(specification: dict[str, Any], platform: dict[str, Any], profile: Profile) -> None:
     executors = specification["deploymentSpec"]["executors"]
+    components = {one.get("executorLabel"): one for one in specification.get("components", {}).values()}
     digests = locked_digests(profile)
     for name, executor in executors.items():
         # An importer has no container: KFP's own launcher does its work.
         if "container" not in executor:
             continue
-        gifts = gifts_for(step_name(name, _EXECUTOR, executors), profile)
-        container = executor["container"]
+        container, existing = executor["container"], _pods(platform).get(name, {})
+        step = step_name(name, _EXECUTOR, executors)
+        gifts = gifts_for(step, profile)
+        if gifts.config != StepConfig():
+            handed = keep_handed_on(step, components.get(name, {}), container, existing)
+            defaults = without_handed_on(profile.defaults, handed)
+            gifts = gifts_for(step, replace(profile, defaults=defaults))
         container["image"] = placed(container["image"], profile.images, digests)
         set_container(container, gifts)
-        existing = _pods(platform).get(name, {})
         if settings := pod_settings(gifts, profile.images, existing):
             kubernetes = platform.setdefault("platforms", {}).setdefault("kubernetes", {})
             kubernetes.setdefault("deploymentSpec", {}).setdefault("executors", {})[name] = settings

@@ -1,10 +1,11 @@
 """What a profile gives each step, as records and as a table: one line for each kind of pod."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ropewalk.launch.profiles.config import Profile
+from ropewalk.launch.profiles.handing_on import without_handed_on
 from ropewalk.launch.profiles.launched import TRAINING_STEP, TUNING_STEP, launched_settings
 from ropewalk.launch.profiles.resolve import Gifts, gifts_for
 
@@ -34,19 +35,22 @@ class Share:
     """Timeout, retries, caching, security, labels and annotations."""
 
 
-def shares(profile: Profile, images: Mapping[str, str]) -> list[Share]:
+def shares(profile: Profile, images: Mapping[str, str], handed_on: Mapping[str, set[str]]) -> list[Share]:
     """Return what each step gets, and the pods that steps launch.
 
     Args:
         profile: The cluster's profile.
         images: Each step's image on that cluster.
+        handed_on: By step, what the job that it launches gets instead of its own pod.
 
     Raises:
         ConfigError: The profile contradicts itself.
     """
     made = []
     for step, image in images.items():
-        made.append(_share(gifts_for(step, profile), image, profile.images.pull_secrets))
+        defaults = without_handed_on(profile.defaults, handed_on.get(step, ()))
+        gifts = gifts_for(step, replace(profile, defaults=defaults))
+        made.append(_share(gifts, image, profile.images.pull_secrets))
         launched = launched_settings(step, profile, image="")
         pods = launched if step == TRAINING_STEP else launched.get("pods", {})
         if step in LAUNCHED and pods and launched.get("engine") != "local":
