@@ -18,6 +18,8 @@ class Plan:
 
     outcomes: dict[str, str] = field(default_factory=dict)
     """State in which a task ends, by its name; SUCCEEDED for the rest."""
+    unprepared: set[str] = field(default_factory=set)
+    """Tasks whose driver fails, so that their code is never run."""
     held: set[str] = field(default_factory=set)
     """Tasks that go on running."""
     paused: bool = False
@@ -87,7 +89,8 @@ class Run:
 
     def task_of(self, pod: str) -> str | None:
         """Return the task that a pod belongs to."""
-        return self._tasks_by(self.pod).get(pod)
+        drivers = {f"{self._workflow}-system-container-driver-{_number(f'{task}-driver')}": task for task in self.tasks}
+        return (self._tasks_by(self.pod) | drivers).get(pod)
 
     def archived_task_of(self, node: str) -> str | None:
         """Return the task that a node of the workflow belongs to: by these the archive finds logs."""
@@ -108,7 +111,7 @@ class Run:
     def _go_on_a_task(self, plan: Plan) -> None:
         running = next((name for name, state in self.tasks.items() if state == "RUNNING"), None)
         if running and running not in plan.held:
-            self._move(running, plan.outcomes.get(running, "SUCCEEDED"))
+            self._move(running, "FAILED" if running in plan.unprepared else plan.outcomes.get(running, "SUCCEEDED"))
         if "FAILED" in self.tasks.values():
             self._end("FAILED")
         elif not running:
@@ -142,8 +145,12 @@ class Run:
         for name, state in self.tasks.items():
             if state:
                 times = self._times[name]
-                yield self._detail(self._node(f"{name}-driver"), f"{name}-driver", "SUCCEEDED", times[:1], [])
                 failed = {"error": {"code": 13, "message": plan.error}} if state == "FAILED" else {}
+                driver = self._node(f"{name}-driver"), f"{name}-driver"
+                if name in plan.unprepared:
+                    yield self._detail(*driver, state, times, []) | failed
+                    continue
+                yield self._detail(*driver, "SUCCEEDED", times[:1], [])
                 yield self._detail(self._node(name), name, state, times, [_executor(name)]) | failed
                 yield from (detail | failed for detail in self._executors(name, state, times, plan.attempts.get(name)))
 
