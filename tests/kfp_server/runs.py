@@ -20,6 +20,8 @@ class Plan:
     """State in which a task ends, by its name; SUCCEEDED for the rest."""
     unprepared: set[str] = field(default_factory=set)
     """Tasks whose driver fails, so that their code is never run."""
+    broken: bool = False
+    """Whether runs fail before their first task."""
     held: set[str] = field(default_factory=set)
     """Tasks that go on running."""
     paused: bool = False
@@ -104,6 +106,9 @@ class Run:
             self._end("CANCELED")
         if self.state in ENDED or self.state == "CANCELING":
             return
+        if plan.broken:
+            self._end("FAILED")
+            return
         self._enter("PAUSED" if plan.paused else "RUNNING")
         for _ in range(0 if plan.paused else plan.tasks_per_look):
             self._go_on_a_task(plan)
@@ -140,7 +145,8 @@ class Run:
             return
         whole = self.state if self.state in ENDED else "RUNNING"
         yield self._detail(self._workflow, self._workflow, whole, [], ["root-driver", "root"])
-        yield self._detail(self._node("root-driver"), "root-driver", "SUCCEEDED", [], [])
+        failed = {"state": "FAILED", "error": {"code": 13, "message": plan.error}} if plan.broken else {}
+        yield self._detail(self._node("root-driver"), "root-driver", "SUCCEEDED", [], []) | failed
         yield self._detail(self._node("root"), "root", whole, [], [name for name, at in self.tasks.items() if at])
         for name, state in self.tasks.items():
             if state:

@@ -148,6 +148,13 @@ def test_a_task_that_could_not_be_prepared_has_failed_too(api, ropewalk, compile
     assert "failed to resolve inputs" in failure["log"]
 
 
+def test_a_run_that_fails_before_its_first_task_is_told(api, ropewalk, compiled):
+    api.state.plan.broken = True
+    code, out, _ = ropewalk("submit", compiled, "--host", api.url, "--wait")
+    assert code == 1
+    assert "root-driver: main: Error (exit code 1)" in out
+
+
 def test_programs_get_json_on_standard_output_alone(api, ropewalk, compiled):
     api.state.plan.outcomes["train-model"] = "FAILED"
     api.logs["train-model"] = b"no rows\n"

@@ -65,6 +65,16 @@ def read_steps(run: Mapping[str, Any], names: Iterable[str], *, ahead: float) ->
     return read
 
 
+def other_errors(run: Mapping[str, Any]) -> list[str]:
+    """Return what the server says of nodes that failed without being a step, such as the driver of the whole run."""
+    errors = [
+        f"{detail.get('display_name')}: {detail['error'].get('message') or 'it does not say why'}"
+        for detail in _details(run)
+        if detail.get("state") == FAILED and detail.get("error")
+    ]
+    return list(dict.fromkeys(errors))
+
+
 def pods(run: Mapping[str, Any], task: str, *, failed: bool) -> list[str]:
     """Return the nodes that ran the code of `task`, the latest first: only those that failed, if `failed`."""
     by_node = {detail.get("pod_name") or detail.get("task_id"): detail for detail in _details(run)}
