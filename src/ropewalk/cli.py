@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ropewalk.launch.request import Request
 
 INTERRUPTED_CODE = 130
+SERVER_RUNS = 20
 
 
 class Pipelines(click.Group):
@@ -95,17 +96,17 @@ def run() -> None:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known of each run, as JSON.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="On a server: how many.")
+@click.option("--limit", type=click.IntRange(min=1), help="How many.  [default: all; on a server 20]")
 @on_server
-def runs(*, as_json: bool, limit: int, profile: Path | None, host: str, namespace: str) -> None:
+def runs(*, as_json: bool, limit: int | None, profile: Path | None, host: str, namespace: str) -> None:
     """List the runs on this machine, newest first; with --profile or --host those on that server."""
     if profile or host:
-        list_server_runs(profile, host, namespace, limit=limit, as_json=as_json)
+        list_server_runs(profile, host, namespace, limit=limit or SERVER_RUNS, as_json=as_json)
         return
     from ropewalk.home import ropewalk_home
     from ropewalk.launch.runs import list_runs
 
-    found = list_runs(ropewalk_home())
+    found = list_runs(ropewalk_home())[:limit]
     if as_json:
         click.echo(json.dumps([run.record() for run in found], indent=2, ensure_ascii=False))
         return

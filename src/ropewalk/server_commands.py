@@ -53,6 +53,9 @@ def publish(
     Examples:
       ropewalk publish build/training.yaml --profile profiles/cluster.yaml
       ropewalk publish build/training.yaml --host https://kubeflow.example.org/pipeline --version 1.4.0 --json
+
+    Exit codes: 0 it is there, 1 the server refused or is away, 2 wrong usage, files changed since the commit, or other
+    content under that name (nothing was uploaded).
     """  # noqa: D301 (click reads a real backspace: do not wrap this paragraph)
     from ropewalk.launch.request import open_request
 
@@ -169,15 +172,19 @@ def _submit(
     config = find_connection(profile, host, namespace)
     with connected(profile, host, namespace) as server:
         version = _publish(server, request, name, allow_dirty=allow_dirty) if publish_first else None
-        started = submit_run(
-            server,
-            request,
-            arguments,
-            name=run_name,
-            experiment=experiment or config.experiment,
-            service_account=service_account or config.service_account,
-            published=version,
-        )
+        try:
+            started = submit_run(
+                server,
+                request,
+                arguments,
+                name=run_name,
+                experiment=experiment or config.experiment,
+                service_account=service_account or config.service_account,
+                published=version,
+            )
+        except KeyboardInterrupt:
+            say(f"Interrupted; the run may have been started: ropewalk runs{repeated(profile, host, namespace)}")
+            raise
         url = run_url(server, started["run_id"])
         if not as_json:
             click.echo(f"Run {started['run_id']}\n{url}")

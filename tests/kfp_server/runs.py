@@ -18,6 +18,10 @@ class Plan:
 
     outcomes: dict[str, str] = field(default_factory=dict)
     """State in which a task ends, by its name; SUCCEEDED for the rest."""
+    unprepared: set[str] = field(default_factory=set)
+    """Tasks whose driver fails, so that their code is never run."""
+    broken: bool = False
+    """Whether runs fail before their first task."""
     held: set[str] = field(default_factory=set)
     """Tasks that go on running."""
     paused: bool = False
@@ -87,7 +91,8 @@ class Run:
 
     def task_of(self, pod: str) -> str | None:
         """Return the task that a pod belongs to."""
-        return self._tasks_by(self.pod).get(pod)
+        drivers = {f"{self._workflow}-system-container-driver-{_number(f'{task}-driver')}": task for task in self.tasks}
+        return (self._tasks_by(self.pod) | drivers).get(pod)
 
     def archived_task_of(self, node: str) -> str | None:
         """Return the task that a node of the workflow belongs to: by these the archive finds logs."""
@@ -101,6 +106,9 @@ class Run:
             self._end("CANCELED")
         if self.state in ENDED or self.state == "CANCELING":
             return
+        if plan.broken:
+            self._end("FAILED")
+            return
         self._enter("PAUSED" if plan.paused else "RUNNING")
         for _ in range(0 if plan.paused else plan.tasks_per_look):
             self._go_on_a_task(plan)
@@ -108,7 +116,7 @@ class Run:
     def _go_on_a_task(self, plan: Plan) -> None:
         running = next((name for name, state in self.tasks.items() if state == "RUNNING"), None)
         if running and running not in plan.held:
-            self._move(running, plan.outcomes.get(running, "SUCCEEDED"))
+            self._move(running, "FAILED" if running in plan.unprepared else plan.outcomes.get(running, "SUCCEEDED"))
         if "FAILED" in self.tasks.values():
             self._end("FAILED")
         elif not running:
@@ -137,13 +145,18 @@ class Run:
             return
         whole = self.state if self.state in ENDED else "RUNNING"
         yield self._detail(self._workflow, self._workflow, whole, [], ["root-driver", "root"])
-        yield self._detail(self._node("root-driver"), "root-driver", "SUCCEEDED", [], [])
+        failed = {"state": "FAILED", "error": {"code": 13, "message": plan.error}} if plan.broken else {}
+        yield self._detail(self._node("root-driver"), "root-driver", "SUCCEEDED", [], []) | failed
         yield self._detail(self._node("root"), "root", whole, [], [name for name, at in self.tasks.items() if at])
         for name, state in self.tasks.items():
             if state:
                 times = self._times[name]
-                yield self._detail(self._node(f"{name}-driver"), f"{name}-driver", "SUCCEEDED", times[:1], [])
                 failed = {"error": {"code": 13, "message": plan.error}} if state == "FAILED" else {}
+                driver = self._node(f"{name}-driver"), f"{name}-driver"
+                if name in plan.unprepared:
+                    yield self._detail(*driver, state, times, []) | failed
+                    continue
+                yield self._detail(*driver, "SUCCEEDED", times[:1], [])
                 yield self._detail(self._node(name), name, state, times, [_executor(name)]) | failed
                 yield from (detail | failed for detail in self._executors(name, state, times, plan.attempts.get(name)))
 

@@ -90,6 +90,28 @@ def test_recurring_runs_are_created_disabled_and_deleted(api, client):
     assert client.list_recurring_runs().total_size == 0
 
 
+def test_several_users_share_a_server_by_namespaces(tmp_path, monkeypatch):
+    import kfp
+    import kfp_server_api
+
+    monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(tmp_path / "context.json"))
+    with serve(multi_user=True) as api:
+        api.gate.tokens = {"of-ann": "ann", "of-bob": "bob"}
+        api.state.members = {"ann": {"team-a"}, "bob": {"team-b"}}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            ann, bob, nobody = (
+                kfp.Client(host=api.url, namespace="team-a", existing_token=token)
+                for token in ("of-ann", "of-bob", "of-nobody")
+            )
+        ann.create_experiment("work", namespace="team-a")
+        assert ann.list_experiments(namespace="team-a").total_size == 1
+        with pytest.raises(kfp_server_api.ApiException, match="403"):
+            bob.list_experiments(namespace="team-a")
+        with pytest.raises(kfp_server_api.ApiException, match="401"):
+            nobody.list_experiments(namespace="team-a")
+
+
 def test_a_request_that_breaks_the_contract_is_told():
     if not contract.present():
         pytest.skip(contract.ABSENT)

@@ -137,6 +137,24 @@ def test_a_failure_is_told_with_its_error_and_the_end_of_its_log(api, ropewalk, 
     assert re.search(r"register-model +skipped", out)
 
 
+def test_a_task_that_could_not_be_prepared_has_failed_too(api, ropewalk, compiled):
+    api.state.plan.unprepared.add("train-model")
+    api.logs["train-model"] = b"F1125 driver.go:80] KFP driver: failed to resolve inputs\n"
+    code, out, _ = ropewalk("submit", compiled, "--host", api.url, "--wait", "--json")
+    record = json.loads(out)
+    assert (code, record["state"]) == (1, "FAILED")
+    (failure,) = record["failures"]
+    assert failure["task"] == "train-model"
+    assert "failed to resolve inputs" in failure["log"]
+
+
+def test_a_run_that_fails_before_its_first_task_is_told(api, ropewalk, compiled):
+    api.state.plan.broken = True
+    code, out, _ = ropewalk("submit", compiled, "--host", api.url, "--wait")
+    assert code == 1
+    assert "root-driver: main: Error (exit code 1)" in out
+
+
 def test_programs_get_json_on_standard_output_alone(api, ropewalk, compiled):
     api.state.plan.outcomes["train-model"] = "FAILED"
     api.logs["train-model"] = b"no rows\n"

@@ -17,7 +17,7 @@ from ropewalk.launch.client.logs import log_tail
 from ropewalk.launch.client.server import Server
 from ropewalk.launch.client.server_runs import run_url, seconds_of, spec_of
 from ropewalk.launch.client.step_logs import missing_log
-from ropewalk.launch.client.tasks import SUCCEEDED, pods, read_steps, task_names
+from ropewalk.launch.client.tasks import FAILED, SUCCEEDED, other_errors, pods, read_steps, task_names
 from ropewalk.launch.console import open_console
 from ropewalk.launch.output import failure_tail, own_lines
 from ropewalk.launch.progress import choose_progress
@@ -115,8 +115,10 @@ def _show(
     style = {"succeeded": "green", "failed": "red"}.get(state, "yellow")
     table.add_row(Text("whole run", style="bold"), Text(state, style=style), "" if whole is None else f"{whole:.0f}")
     console.print(table)
-    if (run.get("error") or {}).get("message"):
-        console.print(Text(str(run["error"]["message"])), soft_wrap=True)
+    if run.get("state") == FAILED and not failures:
+        told = (run.get("error") or {}).get("message")
+        for error in [*([told] if told else []), *other_errors(run)]:
+            console.print(Text(str(error)), soft_wrap=True)
     console.print(Text(run_url(server, str(run["run_id"]))), soft_wrap=True)
 
 

@@ -25,8 +25,8 @@ _STATES = {
 _WORST_FIRST = (steps.FAILED, steps.INTERRUPTED, steps.RUNNING, steps.WAITING, steps.SUCCEEDED, steps.SKIPPED)
 _EXECUTOR = "executor"
 _DRIVER = "-driver"
-_TEMPLATES = ("system-container-impl", "retry-system-container-impl")
-"""Of the pods that run a step's code (backend/src/v2/compiler/argocompiler/container.go)."""
+_TEMPLATES = ("system-container-impl", "retry-system-container-impl", "system-container-driver")
+"""Of the pods that run a step's code, or prepare it (backend/src/v2/compiler/argocompiler/container.go)."""
 
 
 def task_names(spec: Mapping[str, Any]) -> list[str]:
@@ -53,7 +53,7 @@ def read_steps(run: Mapping[str, Any], names: Iterable[str], *, ahead: float) ->
     known = list(names)
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in known}
     for detail in _details(run):
-        name = str(detail.get("display_name", ""))
+        name = _task_of(detail)
         if name in found:
             found[name].append(detail)
         elif not known and not _is_machinery(detail):
@@ -65,13 +65,23 @@ def read_steps(run: Mapping[str, Any], names: Iterable[str], *, ahead: float) ->
     return read
 
 
+def other_errors(run: Mapping[str, Any]) -> list[str]:
+    """Return what the server says of nodes that failed without being a step, such as the driver of the whole run."""
+    errors = [
+        f"{detail.get('display_name')}: {detail['error'].get('message') or 'it does not say why'}"
+        for detail in _details(run)
+        if detail.get("state") == FAILED and detail.get("error")
+    ]
+    return list(dict.fromkeys(errors))
+
+
 def pods(run: Mapping[str, Any], task: str, *, failed: bool) -> list[str]:
     """Return the nodes that ran the code of `task`, the latest first: only those that failed, if `failed`."""
     by_node = {detail.get("pod_name") or detail.get("task_id"): detail for detail in _details(run)}
     found = [
         executor
         for detail in _details(run)
-        if detail.get("display_name") == task
+        if _task_of(detail) == task
         for executor in _executors(detail, by_node) or [detail]
     ]
     chosen = [detail for detail in found if not failed or detail.get("state") == FAILED]
@@ -105,6 +115,12 @@ def _leaves(dag: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[t
 
 def _details(run: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from (run.get("run_details") or {}).get("task_details") or []
+
+
+def _task_of(detail: Mapping[str, Any]) -> str:
+    """Return the name of the task that a node tells of: a driver that failed is its task's failure."""
+    name = str(detail.get("display_name", ""))
+    return name.removesuffix(_DRIVER) if detail.get("state") == FAILED else name
 
 
 def _executors(detail: Mapping[str, Any], by_node: Mapping[Any, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
