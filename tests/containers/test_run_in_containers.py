@@ -1,6 +1,6 @@
 """The same compiled YAML in containers: the same results, locked, with its limits, and gone when it is stopped.
 
-The images are those of `make images`, in podman's or docker's storage under $ROPEWALK_IMAGE_REGISTRY.
+The images are those of `make images`, in podman's or docker's storage.
 """
 # ruff: noqa: T201 (a step speaks by printing)
 
@@ -27,6 +27,7 @@ import pytest
 from kfp import compiler, dsl, kubernetes
 
 from ropewalk import __version__
+from ropewalk.images import REGISTRY
 from ropewalk.launch import catalog
 from ropewalk.launch.containers.engine import open_engine
 from ropewalk.launch.containers.sweep import RUN_LABEL
@@ -35,7 +36,6 @@ from ropewalk.launch.specification import read_specification
 pytestmark = pytest.mark.skipif(
     not (shutil.which("podman") or shutil.which("docker")), reason="neither podman nor docker is installed"
 )
-REGISTRY = os.environ.get("ROPEWALK_IMAGE_REGISTRY", "localhost")
 SECRET = "a-secret that isn't told"
 START_SECONDS = 1.5
 
@@ -182,7 +182,6 @@ class Line:
             env={
                 **os.environ,
                 "ROPEWALK_HOME": str(self.home),
-                "ROPEWALK_IMAGE_REGISTRY": REGISTRY,
                 "COLUMNS": "300",
                 # As many threads in both places: sums in another order differ in their last bits.
                 "OMP_NUM_THREADS": "1",
@@ -234,13 +233,12 @@ def image() -> str:
     names = set()
     for pipeline in ("training", "tuning"):
         names |= set(read_specification(catalog.to_yaml(catalog.pipeline(pipeline)), source=pipeline).images)
-    here = sorted(f"{REGISTRY}/{name.rpartition('/')[2]}" for name in names)
     with open_engine() as engine, contextlib.closing(engine.connect()) as client:
         present = {tag for image in client.images.list() for tag in image.tags}
-    missing = [name for name in here if name not in present]
+    missing = sorted(names - present)
     if missing:
         pytest.skip(f"these images are not here, build them with `make images`: {', '.join(missing)}")
-    return here[0]
+    return min(names)
 
 
 @pytest.fixture(scope="session")

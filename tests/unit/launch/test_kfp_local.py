@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from kfp.local import executor_input_utils, placeholder_utils, subprocess_task_handler
+from kfp.local import docker_task_handler, executor_input_utils, placeholder_utils, subprocess_task_handler
 
 from ropewalk.launch.kfp_local import StepRunner, use_this_interpreter
 
@@ -31,6 +31,12 @@ def test_the_runner_calls_with_the_names_that_our_step_runner_has():
     source = inspect.getsource(subprocess_task_handler.SubprocessTaskHandler.run)
     for name in list(inspect.signature(StepRunner.run).parameters)[1:]:
         assert f"{name}=" in source
+
+
+def test_the_docker_runner_still_keeps_what_our_step_runner_needs():
+    parameters = inspect.signature(docker_task_handler.DockerTaskHandler.__init__).parameters
+    assert {"full_command", "env_vars"} <= parameters.keys()
+    assert list(inspect.signature(docker_task_handler.DockerTaskHandler.run).parameters) == ["self"]
 
 
 def test_only_the_script_gets_the_interpreter_and_spaces_are_quoted():

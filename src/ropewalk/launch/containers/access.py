@@ -145,7 +145,8 @@ def find_access(
     for text in [*(text for text in told if text in asked.texts), *stores, *files]:
         _allow_existing(access, text)
     for text in written:
-        _allow_writing(access, text)
+        # A repository that is not there is a mistake, a cache that is not there is a new one.
+        _allow_writing(access, text, create=use.reads != use.writes)
     if tracked.startswith("sqlite:"):
         _allow_store(access, tracked)
     _bring_own_code(access)
@@ -169,7 +170,9 @@ def _variables(names: Collection[str], set_in_yaml: Mapping[str, str]) -> dict[s
     return {
         name: value
         for name, value in os.environ.items()
-        if (name in names or (beginnings and name.startswith(beginnings))) and name not in set_in_yaml
+        if (name in names or (beginnings and name.startswith(beginnings)))
+        and name not in set_in_yaml
+        and name.isidentifier()
     }
 
 
@@ -211,11 +214,13 @@ def _allow_existing(access: Access, text: str) -> None:
         access.allow(path.resolve())
 
 
-def _allow_writing(access: Access, text: str) -> None:
+def _allow_writing(access: Access, text: str, *, create: bool) -> None:
     path = _path(text)
-    if path is not None:
-        if not path.exists():
-            path.mkdir(parents=True)
+    if path is None:
+        return
+    if create:
+        path.mkdir(parents=True, exist_ok=True)
+    if path.exists():
         access.allow(path, writable=True)
 
 
@@ -239,8 +244,5 @@ def _bring_own_code(access: Access) -> None:
 def _path(text: str) -> Path | None:
     """Return `text` as a path, None when it cannot be one."""
     text = text.removeprefix("file://")
-    return (
-        Path(text)
-        if text and "\0" not in text and "://" not in text and len(text) < os.pathconf("/", "PC_PATH_MAX")
-        else None
-    )
+    fits = 0 < len(text.encode()) < os.pathconf("/", "PC_PATH_MAX") and "\0" not in text
+    return Path(text) if fits and "://" not in text and not _ADDRESS.match(text) else None

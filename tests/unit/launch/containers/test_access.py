@@ -117,6 +117,16 @@ def test_a_repository_brings_its_dvc_remote_and_is_written_only_by_the_step_that
     assert pushing.folders == {hub: True, store: True}
 
 
+@pytest.mark.parametrize("repository", ["git@git.example.com:data", "https://git.example.com/data", "not/there"])
+def test_no_folder_is_made_for_a_repository(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    access = reach("version-results", {"repository": repository})
+
+    assert not any(access.folders.values())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_embedded_store_is_written_by_steps_that_track_and_the_runs_in_it_stay(tmp_path):
     assert reach("register-model", {}).folders == {tmp_path / "home": True, tmp_path / "home/runs": False}
     assert reach("train-model", {}).folders == {}
