@@ -40,6 +40,7 @@ TOP = {
     "pipelines",
     "profile_commands",
     "server_commands",
+    "server_run_commands",
 }
 
 USES_FORMAT_OF = {

@@ -13,7 +13,8 @@ from ropewalk.data_commands import data
 from ropewalk.errors import ConfigError, RopewalkError
 from ropewalk.model_commands import explain, models
 from ropewalk.profile_commands import profile
-from ropewalk.server_commands import cancel, follow, list_server_runs, logs, on_server, publish, retry, schedule, submit
+from ropewalk.server_commands import publish, schedule, submit
+from ropewalk.server_run_commands import cancel, follow, list_server_runs, logs, on_server, retry
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request

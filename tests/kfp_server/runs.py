@@ -2,7 +2,7 @@
 
 import datetime
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
@@ -26,6 +26,8 @@ class Plan:
     """How many tasks are begun or ended by one look at a run."""
     hold_cancel: bool = False
     """Whether a cancelled run stays CANCELING."""
+    attempts: dict[str, int] = field(default_factory=dict)
+    """How often a task's code was tried, where it is set to be tried again."""
     error: str = "main: Error (exit code 1)"
     """What the server tells of a task that failed."""
 
@@ -78,18 +80,21 @@ class Run:
                 self._times.pop(name, None)
         self._enter("RUNNING")
 
-    def pod(self, task: str) -> str:
-        """Return the name of the pod that a task's code runs in."""
-        return f"{self._workflow}-system-container-impl-{_number(task)}"
+    def pod(self, task: str, attempt: int | None = None) -> str:
+        """Return the name of the pod that a task's code runs in, or that of one attempt."""
+        template = "system-container-impl" if attempt is None else "retry-system-container-impl"
+        return f"{self._workflow}-{template}-{_number(_executor(task, attempt))}"
 
-    def task_of(self, node: str) -> str | None:
-        """Return the task that a pod, or a node of the workflow, belongs to."""
-        names = {self.pod(task): task for task in self.tasks} | {self._node(f"{t}/executor"): t for t in self.tasks}
-        return names.get(node)
+    def task_of(self, pod: str) -> str | None:
+        """Return the task that a pod belongs to."""
+        return self._tasks_by(self.pod).get(pod)
 
-    def is_node(self, node: str) -> bool:
-        """Return whether it is a node of the workflow: logs of these are kept when the pods are gone."""
-        return any(node == self._node(f"{task}/executor") for task in self.tasks)
+    def archived_task_of(self, node: str) -> str | None:
+        """Return the task that a node of the workflow belongs to: by these the archive finds logs."""
+        return self._tasks_by(lambda task, attempt: self._node(_executor(task, attempt))).get(node)
+
+    def _tasks_by(self, name: Callable[[str, int | None], str]) -> dict[str, str]:
+        return {name(task, attempt): task for task in self.tasks for attempt in (None, 0, 1, 2)}
 
     def _go_on(self, plan: Plan) -> None:
         if self.state == "CANCELING" and not plan.hold_cancel:
@@ -139,8 +144,20 @@ class Run:
                 times = self._times[name]
                 yield self._detail(self._node(f"{name}-driver"), f"{name}-driver", "SUCCEEDED", times[:1], [])
                 failed = {"error": {"code": 13, "message": plan.error}} if state == "FAILED" else {}
-                yield self._detail(self._node(name), name, state, times, [f"{name}/executor"]) | failed
-                yield self._detail(self._node(f"{name}/executor"), "executor", state, times, []) | failed
+                yield self._detail(self._node(name), name, state, times, [_executor(name)]) | failed
+                yield from (detail | failed for detail in self._executors(name, state, times, plan.attempts.get(name)))
+
+    def _executors(self, name: str, state: str, times: list[str], attempts: int | None) -> Iterator[dict[str, Any]]:
+        after = list(self.tasks)[list(self.tasks).index(name) + 1 :][:1]
+        tried = [] if attempts is None else list(range(attempts))
+        # In Argo's graph, what comes after a task hangs below its executor.
+        below = [_executor(name, attempt) for attempt in tried] + [f"{next_one}-driver" for next_one in after]
+        yield self._detail(self._node(_executor(name)), "executor", state, times, below)
+        for attempt in tried:
+            reached = state if attempt == tried[-1] else "FAILED"
+            begun = [f"{times[0][:-1]}.{attempt}Z", *times[1:]]
+            node = self._node(_executor(name, attempt))
+            yield self._detail(node, f"executor({attempt})", reached, begun, [])
 
     def _detail(self, node: str, name: str, state: str, times: list[str], children: list[str]) -> dict[str, Any]:
         detail = {
@@ -160,7 +177,11 @@ class Run:
         return detail
 
     def _node(self, name: str) -> str:
-        return f"{self._workflow}-{_number(name.removesuffix('/executor') if '/' in name else f'node {name}')}"
+        return f"{self._workflow}-{_number(name)}"
+
+
+def _executor(task: str, attempt: int | None = None) -> str:
+    return f"{task}/executor" if attempt is None else f"{task}/executor({attempt})"
 
 
 def task_names(spec: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +55,7 @@ class KfpServer:
         """Path before the API's own, such as /pipeline: as a gateway has it."""
         self._certificate = certificate
         self._server: ThreadingHTTPServer | None = None
+        self.connections: set[socket.socket] = set()
         self.port = 0
 
     @property
@@ -81,6 +82,9 @@ class KfpServer:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+            for connection in list(self.connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def restart(self, *, away: float) -> None:
         """Be away for so many seconds, then serve again."""
@@ -124,10 +128,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def handle(self) -> None:
+        self.owner.connections.add(self.connection)
         try:
             super().handle()
         except (ConnectionError, ssl.SSLError, TimeoutError, ValueError):
             self.close_connection = True
+        finally:
+            self.owner.connections.discard(self.connection)
 
     def send(
         self,
@@ -221,10 +228,12 @@ class Handler(BaseHTTPRequestHandler):
     def _other(self, path: str, user: str) -> None:
         match = re.fullmatch("/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", path)
         run = self.owner.state.run(user, match[1]) if match and match[1] in self.owner.state.runs else None
-        task = run.task_of(match[2]) if match and run else None
+        task = None
+        if match and run:
+            task = run.archived_task_of(match[2]) if self.owner.pods_gone else run.task_of(match[2])
         if match is None:
             self.send(404, b"404 page not found\n", kind="text/plain")
-        elif run is None or task is None or run.is_node(match[2]) != self.owner.pods_gone:
+        elif run is None or task is None:
             message = {"error_message": f'pods "{match[2]}" not found', "error_details": ""}
             self.send(500, json.dumps(message).encode())
         else:

@@ -41,6 +41,8 @@ class State:
     def namespace(self, user: str, asked: str, *, needed: bool = True) -> str:
         """Return the namespace that is worked in; refuse one that is not the user's."""
         if not self.multi_user:
+            if asked and needed:
+                raise Refusal(INVALID, "In single-user mode, the namespace must be empty.")
             return ""
         if not asked and needed:
             raise Refusal(INVALID, "Invalid input error: A resource must have a namespace in multi-user mode.")

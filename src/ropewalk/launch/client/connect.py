@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 import yaml
@@ -93,6 +94,8 @@ def open_server(
         options["verify"] = str(Path(config.ca_file).expanduser())
     if credentials is None:
         credentials = DexSession(config.dex, session, address.url, options) if config.dex else find_credentials(config)
+    if config.host and type(credentials) is not Credentials and _sends_secrets_in_plain_text(config.host):
+        notice(f"note: {config.host} is spoken to without TLS: your login can be read on the way. Use https://.")
     return Server(
         session,
         address,
@@ -103,6 +106,20 @@ def open_server(
         patience=patience,
         notice=notice,
     )
+
+
+def choose_namespace(server: Server) -> None:
+    """Work in this pod's own namespace, where several users share the server and none was named."""
+    if not server.namespace and _IN_POD.exists() and (server.get("/healthz") or {}).get("multi_user"):
+        server.namespace = _IN_POD.read_text(encoding="utf-8").strip()
+
+
+def _sends_secrets_in_plain_text(host: str) -> bool:
+    """Return whether what we show to be let in travels unencrypted, and further than inside a machine or cluster."""
+    parts = urlsplit(host)
+    name = parts.hostname or ""
+    near = name == "127.0.0.1" or "." not in name or ".svc" in name
+    return parts.scheme == "http" and not near
 
 
 def _host_of_pod() -> str:

@@ -62,7 +62,7 @@ class Token(Credentials):
         token = text.strip()
         if not token:
             raise ConfigError(f"The token from {self._source} is empty. Put a bearer token there.")
-        if len(token.split()) != 1 or not token.isascii():
+        if len(token.split()) != 1 or not (token.isascii() and token.isprintable()):
             raise ConfigError(
                 f"What comes from {self._source} is no bearer token: it has {len(token.split())} words "
                 f"({len(token)} characters). Only the token itself may be there."
@@ -82,7 +82,14 @@ class Cookies(Credentials):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the cookies."""
-        request.headers["Cookie"] = environment(self._variable, "the cookies of a session")
+        cookies = environment(self._variable, "the cookies of a session").strip()
+        # What http.client refuses it puts into its message.
+        if not (cookies.isascii() and cookies.isprintable() and "=" in cookies):
+            raise ConfigError(
+                f"{self._variable} holds no cookies ({len(cookies)} characters). Copy the request header Cookie of a "
+                "browser that is logged in, such as authservice_session=..."
+            )
+        request.headers["Cookie"] = cookies
         return request
 
 

@@ -1,6 +1,7 @@
 """Leads to a Service inside a cluster: kubectl port-forward, for as long as we need it, begun anew when it dies."""
 
 import re
+import shutil
 import subprocess
 import threading
 from queue import Empty, Queue
@@ -12,6 +13,8 @@ from ropewalk.launch.connection_config import PortForward
 
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 _START_SECONDS = 30.0
+_UNTIL_ORPHANED = 'exec 3<&0; "$@" & child=$!; (cat <&3; kill $child) >/dev/null 2>&1 & wait $child'
+"""Shell: run a command until our end of its standard input closes, be it because we were killed."""
 
 
 class Address:
@@ -46,26 +49,24 @@ class Forwarded(Address):
     def close(self) -> None:
         """End the forward."""
         if self._process:
-            self._process.terminate()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             self._process.wait()
             self._process = None
 
     def _start(self) -> None:
+        if not shutil.which("kubectl"):
+            raise ConfigError("kfp.port_forward needs kubectl, which is not on PATH. Install it, or set kfp.host.")
         service = f"service/{self._target.service}"
         command = ["kubectl", "port-forward", "--namespace", self._target.namespace, "--address", "127.0.0.1"]
-        try:
-            self._process = subprocess.Popen(
-                [*command, service, f":{self._target.port}"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,  # Ctrl-C is ours to handle: the forward must outlive it until we have said so.
-            )
-        except OSError as error:
-            raise ConfigError(
-                f"kfp.port_forward needs kubectl, which cannot be run ({error.strerror}). Install it, or set kfp.host."
-            ) from error
+        self._process = subprocess.Popen(
+            ["sh", "-c", _UNTIL_ORPHANED, "sh", *command, service, f":{self._target.port}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Ctrl-C is ours to handle: the forward must outlive it until we have said so.
+        )
         said: list[str] = []
         found: Queue[str] = Queue()
         threading.Thread(target=_read, args=(self._process, said, found), daemon=True).start()

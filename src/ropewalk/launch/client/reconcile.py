@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ropewalk.errors import ConfigError, nearest
+from ropewalk.errors import ConfigError, ServiceError, nearest
 from ropewalk.launch.client.publish import find_pipeline, find_version, newest_version
 from ropewalk.launch.client.schedule import Declared, Schedule, digest_of, mark, read_mark, typed_parameters
 from ropewalk.launch.client.server import Server
@@ -18,6 +18,7 @@ from ropewalk.launch.specification import describe
 CREATE, REPLACE, ENABLE, DISABLE = "create", "replace", "enable", "disable"
 DELETE, TIDY, KEEP = "delete", "tidy", "keep"
 _DEFAULT = "Default"
+_MOST_ROUNDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,20 @@ class Step:
     """Ids of recurring runs to delete."""
     keep: str = ""
     """Id of the one that stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleLine:
+    """One recurring run of a server, in a line."""
+
+    id: str
+    name: str
+    owner: str
+    """Of the file that declared it; "" when it was made by hand."""
+    status: str
+    """ENABLED or DISABLED."""
+    when: str
+    """Its cron, or "every N s"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,25 +94,49 @@ def apply(server: Server, owner: str, settled: Sequence[Settled]) -> list[Step]:
     Raises:
         ClusterError, ServiceError: As `Server.get`; call it again to go on.
     """
-    steps = plan(owner, settled, existing(server))
     by_name = {each.schedule.name: each for each in settled}
-    for step in steps:
-        kept = step.keep
-        if step.action in (CREATE, REPLACE):
-            kept = _create(server, owner, by_name[step.name])
-        for recurring_id in step.remove:
-            server.delete(f"/recurringruns/{recurring_id}")
-        if step.action in (CREATE, REPLACE, ENABLE) and by_name[step.name].schedule.enabled:
-            server.post(f"/recurringruns/{kept}:enable")
-        if step.action == DISABLE:
-            server.post(f"/recurringruns/{kept}:disable")
-    return steps
+    done = plan(owner, settled, existing(server))
+    left = done
+    for _ in range(_MOST_ROUNDS):
+        found = [_take(server, owner, step, by_name.get(step.name)) for step in left]
+        if all(found):
+            return done
+        # What is gone was taken away by somebody who applies the same file now: look again.
+        left = plan(owner, settled, existing(server))
+    raise ServiceError("Others change the same schedules at this moment, again and again. Apply the file once more.")
+
+
+def list_schedules(server: Server) -> list[ScheduleLine]:
+    """Return the recurring runs of our namespace, by owner and name."""
+    lines = [
+        ScheduleLine(
+            id=_id(one),
+            name=str(one.get("display_name", "")),
+            owner=(read_mark(one) or ("",))[0],
+            status=str(one.get("status", "")),
+            when=_when(one.get("trigger") or {}),
+        )
+        for one in existing(server)
+    ]
+    return sorted(lines, key=lambda line: (line.owner, line.name))
 
 
 def existing(server: Server) -> list[dict[str, Any]]:
     """Return all recurring runs of our namespace."""
     query = {"namespace": server.namespace} if server.namespace else {}
     return list(server.pages("/recurringruns", "recurringRuns", query))
+
+
+def _take(server: Server, owner: str, step: Step, settled: Settled | None) -> bool:
+    """Do what a step says, and return whether what it keeps still was there."""
+    kept = step.keep
+    if settled and step.action in (CREATE, REPLACE):
+        kept = _create(server, owner, settled)
+    for recurring_id in step.remove:
+        server.delete(f"/recurringruns/{recurring_id}")
+    if settled and step.action in (CREATE, REPLACE, ENABLE) and settled.schedule.enabled:
+        return bool(kept) and server.act(f"/recurringruns/{kept}:enable")
+    return step.action != DISABLE or server.act(f"/recurringruns/{kept}:disable")
 
 
 def _settle(server: Server, owner: str, schedule: Schedule) -> Settled:
@@ -148,7 +187,10 @@ def _step(settled: Settled, there: Sequence[Mapping[str, Any]]) -> Step:
 
 
 def _create(server: Server, owner: str, settled: Settled) -> str:
-    """Make a recurring run, disabled, and return its id: whoever else makes the same meanwhile, one is left."""
+    """Make a recurring run, disabled, and return its id: whoever else makes the same meanwhile, one is left.
+
+    The id is "" when somebody deleted it at once.
+    """
     wanted = settled.schedule.experiment or (_DEFAULT if server.namespace else "")
     experiment = {"experiment_id": find_or_create_experiment(server, wanted)["experiment_id"]} if wanted else {}
 
@@ -157,14 +199,20 @@ def _create(server: Server, owner: str, settled: Settled) -> str:
         return sorted((one for one in existing(server) if read_mark(one) == me), key=_age)
 
     server.post("/recurringruns", settled.body | experiment, found=lambda: next(iter(same()), None))
-    first, *more = same()
-    for one in more:
+    made = same()
+    for one in made[1:]:
         server.delete(f"/recurringruns/{_id(one)}")
-    return _id(first)
+    return _id(made[0]) if made else ""
 
 
 def _namespace(server: Server) -> dict[str, str]:
     return {"namespace": server.namespace} if server.namespace else {}
+
+
+def _when(trigger: Mapping[str, Any]) -> str:
+    periodic = trigger.get("periodic_schedule") or {}
+    cron = str((trigger.get("cron_schedule") or {}).get("cron", ""))
+    return f"every {periodic['interval_second']} s" if periodic else cron
 
 
 def _id(recurring: Mapping[str, Any]) -> str:

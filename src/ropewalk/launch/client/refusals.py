@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from requests import Response
 from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import ProxyError, RequestException, SSLError
+from requests.exceptions import InvalidURL, ProxyError, RequestException, SSLError
 
 from ropewalk.cluster.patience import LONGEST_PAUSE
 from ropewalk.errors import ClusterError, ConfigError, RopewalkError, ServiceError
@@ -51,6 +51,8 @@ def explained(response: Response, host: str, namespace: str, hint: str) -> Ropew
         return ConfigError(
             f"{host} has several users: name your namespace (kfp.namespace or --namespace). It said: {said}"
         )
+    if status == 400 and namespace and "single-user" in said.lower():
+        return ConfigError(f"{host} has one user: leave the namespace empty (now {namespace!r}). It said: {said}")
     return ClusterError(f"{host} refused ({status}): {said}.")
 
 
@@ -74,6 +76,8 @@ def no_answer(error: RequestException, host: str) -> RopewalkError | None:
             f"{host} cannot be trusted: {reason(error)}. Where it has an own certificate authority, name its PEM file "
             "in kfp.ca_file; where it speaks plain HTTP, write http://."
         )
+    if isinstance(error, InvalidURL):
+        return ConfigError(f"{host} is no address: {reason(error)}. Check kfp.host or --host.")
     if isinstance(error, NoConnection) and re.search("Name or service not known|Failed to resolve", str(error)):
         return ConfigError(f"{host} cannot be found: {reason(error)}. Check kfp.host or --host.")
     return None

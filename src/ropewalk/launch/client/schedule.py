@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Schedule:
     parameters: dict[str, Any] = field(default_factory=dict)
     """Values of the pipeline's parameters; its defaults hold for the rest."""
     experiment: str = ""
-    """The experiment that its runs belong to; "": the default one."""
+    """The experiment that its runs belong to; "": the profile's, or the default one."""
     description: str = ""
     """What it is for."""
     enabled: bool = True
@@ -56,7 +56,7 @@ class Schedule:
     catchup: bool = False
     """Whether runs that were missed are started afterwards, one for each time."""
     service_account: str = ""
-    """The Kubernetes service account of its pods; "": the server's default."""
+    """The Kubernetes service account of its pods; "": the profile's, or the server's default."""
 
     def __post_init__(self) -> None:
         check_version_name(self.name)
@@ -116,6 +116,19 @@ def read_schedules(file: Path) -> Declared:
     if twice := {name for name in names if names.count(name) > 1}:
         raise ConfigError(f"{file}: {', '.join(sorted(twice))}: declared twice. Give each schedule a name of its own.")
     return Declared(owner=owner, schedules=schedules)
+
+
+def with_defaults(declared: Declared, *, experiment: str, service_account: str) -> Declared:
+    """Return what is declared, with these values where a schedule names none."""
+    schedules = tuple(
+        replace(
+            each,
+            experiment=each.experiment or experiment,
+            service_account=each.service_account or service_account,
+        )
+        for each in declared.schedules
+    )
+    return replace(declared, schedules=schedules)
 
 
 def typed_parameters(schedule: Schedule, specification: Specification) -> dict[str, Any]:

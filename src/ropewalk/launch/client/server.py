@@ -21,8 +21,8 @@ API = "/apis/v2beta1"
 PATIENCE = Patience(shortest_poll=2.0, longest_poll=15.0)
 """A run takes minutes: nobody needs to know within a second."""
 _PASSING = {429, 500, 502, 503, 504}
-_REJECTED = {429, 503}
-"""Of these, the ones that say that nothing was done."""
+_UNSURE = {409, 500, 502, 504}
+"""After these, what was asked for may be there all the same."""
 _TIMEOUT = (5.0, 60.0)
 _FEW = 4
 """Tries at a server that has never answered, or that answers 500: most of these never pass."""
@@ -117,6 +117,14 @@ class Server:
         """
         return self._send("POST", path, query=query, body=body, upload=upload, found=found) or {}
 
+    def act(self, path: str) -> bool:
+        """Have something done to what is there, and return whether it still was there.
+
+        Raises:
+            ClusterError, ServiceError, ConfigError: As `get`.
+        """
+        return self._send("POST", path, quiet={404}) is not None
+
     def delete(self, path: str) -> None:
         """Have what is at `path` deleted; one that is gone is left gone."""
         self._send("DELETE", path, quiet={404})
@@ -172,7 +180,7 @@ class Server:
                 if not self._may_help(response, trial, found):
                     raise self._explained(response)
                 problem = response
-                trial.unsure = trial.unsure or response.status_code not in _REJECTED
+                trial.unsure = trial.unsure or response.status_code in _UNSURE
             self._wait(problem, trial)
             if found and trial.unsure and (there := found()):
                 return there
@@ -235,7 +243,7 @@ class Server:
             raise self._unreachable(told, never=never_there) from (
                 problem if isinstance(problem, RequestException) else None
             )
-        if trial.failures == _FEW - 1:
+        if trial.failures == _FEW - 1 and self._reached:
             self._notice(f"{self.host} does not answer as it should ({told}); trying again for a while")
             trial.told = True
         time.sleep(trial.pause * random.uniform(0.5, 1.0))

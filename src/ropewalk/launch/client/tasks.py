@@ -1,6 +1,7 @@
 """What the server tells of a run, as the steps that a person knows: not the drivers and nodes that run them."""
 
 import datetime
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
@@ -24,8 +25,8 @@ _STATES = {
 _WORST_FIRST = (steps.FAILED, steps.INTERRUPTED, steps.RUNNING, steps.WAITING, steps.SUCCEEDED, steps.SKIPPED)
 _EXECUTOR = "executor"
 _DRIVER = "-driver"
-_IMPLEMENTATION = "system-container-impl"
-"""Template of the pods that run a step's code (backend/src/v2/compiler/argocompiler/container.go)."""
+_TEMPLATES = ("system-container-impl", "retry-system-container-impl")
+"""Of the pods that run a step's code (backend/src/v2/compiler/argocompiler/container.go)."""
 
 
 def task_names(spec: Mapping[str, Any]) -> list[str]:
@@ -55,20 +56,23 @@ def read_steps(run: Mapping[str, Any], names: Iterable[str], *, ahead: float) ->
         name = str(detail.get("display_name", ""))
         if name in found:
             found[name].append(detail)
-        elif not known and not _is_machinery(run, detail):
+        elif not known and not _is_machinery(detail):
             found[name] = [detail]
-    return [_step(name, details, ahead) for name, details in found.items()]
+    read = [_step(name, details, ahead) for name, details in found.items()]
+    for step in read:
+        if step.state == steps.WAITING and run.get("state") in ENDED:
+            step.state = steps.SKIPPED
+    return read
 
 
 def pods(run: Mapping[str, Any], task: str, *, failed: bool) -> list[str]:
     """Return the nodes that ran the code of `task`, the latest first: only those that failed, if `failed`."""
-    details = list(_details(run))
-    by_node = {detail.get("pod_name") or detail.get("task_id"): detail for detail in details}
+    by_node = {detail.get("pod_name") or detail.get("task_id"): detail for detail in _details(run)}
     found = [
-        by_node.get(child.get("pod_name"), detail)
-        for detail in details
+        executor
+        for detail in _details(run)
         if detail.get("display_name") == task
-        for child in detail.get("child_tasks") or [{}]
+        for executor in _executors(detail, by_node) or [detail]
     ]
     chosen = [detail for detail in found if not failed or detail.get("state") == FAILED]
     chosen.sort(key=lambda detail: str(detail.get("start_time", "")), reverse=True)
@@ -76,9 +80,9 @@ def pods(run: Mapping[str, Any], task: str, *, failed: bool) -> list[str]:
 
 
 def pod_names(node: str) -> list[str]:
-    """Return what the pod of a node may be called: as the node, or with its template in between, as Argo does it."""
+    """Return what the pod of a node may be called: with its template in the middle, as Argo does it, or as the node."""
     workflow, _, number = node.rpartition("-")
-    return [f"{workflow}-{_IMPLEMENTATION}-{number}", node]
+    return [*(f"{workflow}-{template}-{number}" for template in _TEMPLATES), node]
 
 
 def seconds_since_epoch(text: str) -> float | None:
@@ -103,11 +107,21 @@ def _details(run: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from (run.get("run_details") or {}).get("task_details") or []
 
 
-def _is_machinery(run: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
+def _executors(detail: Mapping[str, Any], by_node: Mapping[Any, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the nodes below one that ran its code: the attempts, where it was tried several times.
+
+    Only executors are gone down to: the children of an executor are also what comes after it in the graph.
+    """
+    below = [
+        by_node[child["pod_name"]] for child in detail.get("child_tasks") or [] if child.get("pod_name") in by_node
+    ]
+    executors = [child for child in below if str(child.get("display_name", "")).startswith(_EXECUTOR)]
+    return [last for executor in executors for last in _executors(executor, by_node) or [executor]]
+
+
+def _is_machinery(detail: Mapping[str, Any]) -> bool:
     name = str(detail.get("display_name", ""))
-    whole = name == detail.get("task_id") or any(
-        child.get("pod_name", "").endswith("root") for child in detail.get("child_tasks") or []
-    )
+    whole = name == detail.get("task_id")
     return whole or name.startswith((_EXECUTOR, "root", "iteration")) or name.endswith(_DRIVER)
 
 
@@ -120,7 +134,7 @@ def _step(name: str, details: list[Mapping[str, Any]], ahead: float) -> Step:
     begun = [at for detail in details if (at := seconds_since_epoch(detail.get("start_time", "")))]
     ended = [at for detail in details if (at := seconds_since_epoch(detail.get("end_time", "")))]
     if begun and step.state != steps.WAITING:
-        step.started = min(begun) - ahead
+        step.started = min(min(begun) - ahead, time.time())  # the server's times have whole seconds
         if step.state != steps.RUNNING:
             step.seconds = max(0.0, max(ended, default=min(begun)) - min(begun))
     step.error = next((str(detail["error"].get("message", "")) for detail in details if detail.get("error")), "")
