@@ -188,6 +188,16 @@ print(json.dumps([outcome(lambda: operator(**given).execute(context)) for given 
     assert not server.calls
 
 
+def test_an_interval_of_nothing_is_refused_when_the_dag_is_read(script):
+    told = script("""
+try:
+    operator(poll_interval=0)
+except ValueError as error:
+    print(json.dumps(str(error)))
+""")
+    assert "need seconds above 0" in told
+
+
 def test_a_task_that_waits_is_handed_over_without_any_secret(script, server):
     told = script("""
 try:
@@ -244,12 +254,14 @@ def follow(run_id):
 failed = follow(run_id)
 ti.run_id = "another"
 early = operator(); early.execute(context); early.on_kill()
-print(json.dumps([failed, follow(early._run_id), follow("3f2a90c1-0000-4000-8000-000000000000")]))
+looked = outcome(lambda: RunSensor(task_id="s2", run_id=run_id, deferrable=False).poke(context))
+print(json.dumps([failed, looked, follow(early._run_id), follow("3f2a90c1-0000-4000-8000-000000000000")]))
 """)
-    assert [kind for kind, _ in told] == ["AirflowException", "AirflowFailException", "AirflowFailException"]
+    assert [kind for kind, _ in told] == [*["AirflowException"] * 2, *["AirflowFailException"] * 2]
     assert "pull-data failed" in told[0][1]
-    assert "CANCELED" in told[1][1]
-    assert "somebody deleted it" in told[2][1]
+    assert "pull-data failed" in told[1][1]
+    assert "CANCELED" in told[2][1]
+    assert "somebody deleted it" in told[3][1]
 
 
 def test_looking_at_many_runs_on_a_slow_server_does_not_hold_up_the_triggerer(script, server):
