@@ -272,7 +272,7 @@ def test_looking_at_many_runs_on_a_slow_server_does_not_hold_up_the_triggerer(sc
 async def watch():
     triggers = [RunTrigger(run_id="{run_id}", poll_interval=0.1, cancel_on_kill=True) for _ in range(8)]
     tasks = [asyncio.ensure_future(anext(trigger.run())) for trigger in triggers]
-    longest, end = 0.0, time.monotonic() + 4
+    longest, end = 0.0, time.monotonic() + 5
     while time.monotonic() < end:
         before = time.monotonic()
         await asyncio.sleep(0.01)
@@ -283,11 +283,11 @@ async def watch():
     return longest
 print(json.dumps(asyncio.run(watch())))
 """)
-    assert server.count("GET", f"/runs/{run_id}$") > 8
-    assert longest < SLOW_SECONDS / 2
+    assert server.count("GET", f"/runs/{run_id}$") >= 6
+    assert longest < 0.7 * SLOW_SECONDS  # a request in the loop itself would hold it up for longer than one
 
 
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 1.5
 
 
 def _slowly(handler: object, path: str, body: str) -> bool:
