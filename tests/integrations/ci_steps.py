@@ -8,6 +8,7 @@ import subprocess
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def _shell(text: str) -> tuple[str, tuple[str, ...]]:
     return textwrap.dedent(text), ("sh", "-xe", "-c")
 
 
+@cache
 def read_jenkinsfile() -> dict[str, Any]:
     """Return the calls of the Jenkinsfile, as Groovy understands them, and the variables that it sets."""
     java = Path(shutil.which("java") or "").resolve()

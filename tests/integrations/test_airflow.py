@@ -188,6 +188,16 @@ print(json.dumps([outcome(lambda: operator(**given).execute(context)) for given 
     assert not server.calls
 
 
+def test_an_interval_of_nothing_is_refused_when_the_dag_is_read(script):
+    told = script("""
+try:
+    operator(poll_interval=0)
+except ValueError as error:
+    print(json.dumps(str(error)))
+""")
+    assert "need seconds above 0" in told
+
+
 def test_a_task_that_waits_is_handed_over_without_any_secret(script, server):
     told = script("""
 try:
@@ -244,12 +254,14 @@ def follow(run_id):
 failed = follow(run_id)
 ti.run_id = "another"
 early = operator(); early.execute(context); early.on_kill()
-print(json.dumps([failed, follow(early._run_id), follow("3f2a90c1-0000-4000-8000-000000000000")]))
+looked = outcome(lambda: RunSensor(task_id="s2", run_id=run_id, deferrable=False).poke(context))
+print(json.dumps([failed, looked, follow(early._run_id), follow("3f2a90c1-0000-4000-8000-000000000000")]))
 """)
-    assert [kind for kind, _ in told] == ["AirflowException", "AirflowFailException", "AirflowFailException"]
+    assert [kind for kind, _ in told] == [*["AirflowException"] * 2, *["AirflowFailException"] * 2]
     assert "pull-data failed" in told[0][1]
-    assert "CANCELED" in told[1][1]
-    assert "somebody deleted it" in told[2][1]
+    assert "pull-data failed" in told[1][1]
+    assert "CANCELED" in told[2][1]
+    assert "somebody deleted it" in told[3][1]
 
 
 def test_looking_at_many_runs_on_a_slow_server_does_not_hold_up_the_triggerer(script, server):
@@ -260,7 +272,7 @@ def test_looking_at_many_runs_on_a_slow_server_does_not_hold_up_the_triggerer(sc
 async def watch():
     triggers = [RunTrigger(run_id="{run_id}", poll_interval=0.1, cancel_on_kill=True) for _ in range(8)]
     tasks = [asyncio.ensure_future(anext(trigger.run())) for trigger in triggers]
-    longest, end = 0.0, time.monotonic() + 4
+    longest, end = 0.0, time.monotonic() + 5
     while time.monotonic() < end:
         before = time.monotonic()
         await asyncio.sleep(0.01)
@@ -271,11 +283,11 @@ async def watch():
     return longest
 print(json.dumps(asyncio.run(watch())))
 """)
-    assert server.count("GET", f"/runs/{run_id}$") > 8
-    assert longest < SLOW_SECONDS / 2
+    assert server.count("GET", f"/runs/{run_id}$") >= 6
+    assert longest < 0.7 * SLOW_SECONDS  # a request in the loop itself would hold it up for longer than one
 
 
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 1.5
 
 
 def _slowly(handler: object, path: str, body: str) -> bool:

@@ -36,7 +36,7 @@ SECRETS = {"KFP": "kfp-s3cret", "COMMENTS": "comments-s3cret"}
 COPIED = ("Makefile", "compile.py", "constraints.txt", "setup.cfg", "setup.py", "pyproject.toml", ".gitignore")
 PROFILE = """
 kfp: {{host: "{host}"}}
-images: {{lock: images.lock}}
+images: {{lock: ../images.lock}}
 """
 
 
@@ -71,7 +71,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, server: KfpServer) -> Pat
     for part in ("bin", "lib", "pyvenv.cfg"):
         (folder / ".venv" / part).symlink_to(BIN.parent / part)
     (folder / ".venv" / ".ready").touch()
-    lock_images(folder / "profiles" / "images.lock")
+    lock_images(folder / "images.lock")
     return folder
 
 
@@ -156,8 +156,7 @@ def test_the_jenkinsfile_is_groovy_with_the_sections_of_a_declarative_pipeline()
 @needs_groovy
 def test_all_three_systems_give_the_same_commands():
     said = [set().union(*map(commands, steps())) for steps in (github_steps, gitlab_steps, jenkins_steps)]
-    registry = re.compile(r'PUSH="\$\w+"')
-    github, gitlab, jenkins = ({registry.sub("PUSH", command) for command in each} for each in said)
+    github, gitlab, jenkins = ({re.sub(r'--push "\$\w+"', "--push", command) for command in each} for each in said)
     assert github == gitlab == jenkins
     assert len(github) == 11
 
@@ -247,11 +246,10 @@ def test_a_comment_that_is_refused_fails_the_step(checkout, run):
 
 def test_what_is_merged_is_published_once_and_run_to_its_end(checkout, run, server):
     token = {"ROPEWALK_KFP_TOKEN": SECRETS["KFP"]}
-    for _ in range(2):
-        run(STEPS["publish"], **token)
-    assert len(server.state.versions) == 1
+    run(STEPS["publish"], **token)
     with time_passes(server):
         run(STEPS["submit"], **token)
+    assert len(server.state.versions) == 1
     (started,) = server.state.runs.values()
     assert started.state == "SUCCEEDED"
     assert '"state": "SUCCEEDED"' in (checkout / "run.json").read_text(encoding="utf-8")
@@ -273,3 +271,17 @@ def test_profiles_that_the_templates_name_exist():
     for file in (GITHUB, GITLAB, JENKINS):
         for name in set(re.findall(r"profiles/[\w-]+\.yaml", file.read_text(encoding="utf-8"))):
             assert read_profile(ROOT / name)
+
+
+def test_the_hook_for_pre_commit_refuses_a_pipeline_that_would_fail_late(tmp_path):
+    check("pre-commit", "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml"))
+    compiled = tmp_path / "compiled.yaml"
+    golden = (ROOT / "tests" / "pipelines" / "golden" / "training.yaml").read_text(encoding="utf-8")
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    entry = [str(BIN / "ropewalk"), *hook["entry"].split()[1:], str(compiled)]
+    compiled.write_text(golden, encoding="utf-8")
+    assert subprocess.run(entry, check=False, capture_output=True).returncode == 0
+    compiled.write_text(re.sub(r"image: \S+", "image: example.com/steps:latest", golden), encoding="utf-8")
+    ended = subprocess.run(entry, check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "latest" in ended.stdout

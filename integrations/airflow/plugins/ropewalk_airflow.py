@@ -52,6 +52,7 @@ class SubmitPipelineOperator(BaseOperator):
         kfp_conn_id: An Airflow connection of type HTTP: its host is the API's address, its password a bearer token.
 
     Raises:
+        ValueError: poll_interval is not above 0; when the DAG is read.
         AirflowFailException: The pipeline or a parameter is wrong, or somebody cancelled the run; is not retried.
         AirflowException: The run failed, or the server is away.
     """
@@ -75,6 +76,8 @@ class SubmitPipelineOperator(BaseOperator):
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
+        if poll_interval <= 0:
+            raise ValueError(f"poll_interval={poll_interval}: need seconds above 0, such as 15.")
         self.pipeline = pipeline
         self.parameters = dict(parameters or {})
         self.wait = wait
