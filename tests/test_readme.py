@@ -65,7 +65,7 @@ def test_the_make_targets_of_the_readme_exist() -> None:
 
 
 def test_every_command_of_the_readme_ends_well(folder: Path) -> None:
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 17
     for command in COMMANDS:
         ended = run(command, folder)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"

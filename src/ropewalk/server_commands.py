@@ -51,7 +51,7 @@ def publish(
 
     \b
     Examples:
-      ropewalk publish build/training.yaml --profile profiles/cluster.yaml
+      ropewalk publish build/training.yaml --profile cluster.yaml
       ropewalk publish build/training.yaml --host https://kubeflow.example.org/pipeline --version 1.4.0 --json
 
     Exit codes: 0 it is there, 1 the server refused or is away, 2 wrong usage, files changed since the commit, or other
@@ -95,9 +95,9 @@ def submit() -> None:
 
     \b
     Examples:
-      ropewalk submit build/training.yaml --profile profiles/cluster.yaml --data s3://lake/my.csv --target churn
-      ropewalk submit build/training.yaml --profile profiles/cluster.yaml --wait --report reports
-      ropewalk submit build/training.yaml --profile profiles/cluster.yaml --publish --json
+      ropewalk submit build/training.yaml --profile cluster.yaml --data s3://lake/my.csv --target churn
+      ropewalk submit build/training.yaml --profile cluster.yaml --wait --report reports
+      ropewalk submit build/training.yaml --profile cluster.yaml --publish --json
       ropewalk submit build/training.yaml --help          all parameters of that pipeline
 
     Parameters are checked before anything is sent. Ctrl-C leaves the run alone.
@@ -201,8 +201,8 @@ def schedule() -> None:
 
     \b
     Examples:
-      ropewalk schedule apply schedules.yaml --profile profiles/cluster.yaml --dry-run
-      ropewalk schedule ls --profile profiles/cluster.yaml
+      ropewalk schedule apply schedules.yaml --profile cluster.yaml --dry-run
+      ropewalk schedule ls --profile cluster.yaml
 
     \b
     A file of schedules:

@@ -96,8 +96,8 @@ def logs(*, run_id: str, task: str | None, tail: int | None, profile: Path | Non
 
     \b
     Examples:
-      ropewalk logs 3f2a90c1 --profile profiles/cluster.yaml
-      ropewalk logs 3f2a90c1 train-model --tail 50 --profile profiles/cluster.yaml
+      ropewalk logs 3f2a90c1 --profile cluster.yaml
+      ropewalk logs 3f2a90c1 train-model --tail 50 --profile cluster.yaml
     """  # noqa: D301
     from ropewalk.launch.client.server_runs import find_run
     from ropewalk.launch.client.step_logs import choose_node, print_log
