@@ -66,8 +66,7 @@ class KfpServer:
 
     def start(self) -> None:
         """Serve: on the same port as before, when it was stopped."""
-        server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
-        server.daemon_threads = True
+        server = _Listener(("127.0.0.1", self.port), _handler(self))
         if self._certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self._certificate)
@@ -238,6 +237,13 @@ class Handler(BaseHTTPRequestHandler):
             self.send(500, json.dumps(message).encode())
         else:
             self.send(200, self.owner.logs.get(task, b""), kind="text/plain")
+
+
+class _Listener(ThreadingHTTPServer):
+    """Takes many connections at once."""
+
+    daemon_threads = True
+    request_queue_size = 128
 
 
 class _Nowhere:

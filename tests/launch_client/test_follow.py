@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -25,6 +25,18 @@ class Seen:
 
     def show(self, steps: Steps, step: Step, event: str) -> None:
         self.events.append((step.task, step.state if event == "finished" else event))
+
+
+class Told(list[str]):
+    """Lines that were said; something happens with each."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._act = act
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        self._act()
 
 
 def _follow(server, run, names: Sequence[str], *, seen=None, said=None, timeout=30.0):
@@ -60,17 +72,15 @@ def test_a_run_that_is_cancelled_ends(api, server, request_, names):
     run = submit(server, request_, {})
     api.state.plan.held.add("pull-data")
     threading.Timer(0.3, lambda: api.state.runs[run["run_id"]].terminate()).start()
-    said: list[str] = []
+    said = Told(lambda: setattr(api.state.plan, "hold_cancel", False))
     api.state.plan.hold_cancel = True
-    threading.Timer(0.8, lambda: setattr(api.state.plan, "hold_cancel", False)).start()
     assert _follow(server, run, names, said=said)["state"] == "CANCELED"
     assert said == ["The run is being cancelled."]
 
 
 def test_a_paused_run_is_told_and_goes_on(api, server, request_, names):
     api.state.plan.paused = True
-    said: list[str] = []
-    threading.Timer(0.5, lambda: setattr(api.state.plan, "paused", False)).start()
+    said = Told(lambda: setattr(api.state.plan, "paused", False))
     assert _follow(server, submit(server, request_, {}), names, said=said)["state"] == "SUCCEEDED"
     assert said == ["The run is PAUSED: it goes on when somebody resumes it. Waiting."]
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from kfp_server.server import serve
+from ropewalk.cluster.patience import Patience
 from ropewalk.errors import ClusterError, ConfigError, ServiceError
 from ropewalk.launch.client.publish import publish
 from ropewalk.launch.client.version_name import VersionName, name_version
 from ropewalk.launch.request import Request, open_request
 
+PATIENT = Patience(first_retry=0.02, unreachable=60.0)
 VERSION = VersionName(name="1.0.0-abc", commit="a" * 40, source="https://example.org/team/repo")
 
 
@@ -109,7 +111,7 @@ def test_ten_at_once_make_one_version(api, connect, request_, faults):
     for fault in faults:
         for method, path in STEPS:
             api.faults.add(method=method, path=path, times=2, **fault)
-    servers = [connect() for _ in range(10)]
+    servers = [connect(patience=PATIENT) for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:
         done = list(pool.map(lambda server: publish(server, request_, VERSION), servers))
     assert len(api.state.versions) == 1

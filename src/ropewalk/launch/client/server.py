@@ -228,6 +228,9 @@ class Server:
         if trial.again_at_once:
             trial.again_at_once = False
             return
+        if isinstance(problem, requests.Response) and problem.status_code == 409:
+            time.sleep(trial.pause * random.uniform(0.5, 1.0))  # no outage: what took the name is there, or soon is
+            return
         trial.failures += 1
         if isinstance(problem, RequestException):
             hopeless = refusals.no_answer(problem, self.host)
