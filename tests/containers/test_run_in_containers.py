@@ -412,7 +412,7 @@ def test_a_stopped_run_stops_its_container_gently(line, client, number):
     wait_for(lambda: (line.home / "runs").exists() and "waiting" in _log(line, "wait"))
 
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
 
     assert process.returncode == 130
     assert line.record()["state"] == "interrupted"
@@ -425,7 +425,7 @@ def test_a_run_whose_worker_is_killed_leaves_no_container(line, client):
     wait_for(lambda: (line.home / "runs").exists() and "waiting" in _log(line, "wait"))
 
     os.kill(_worker(line), signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
 
     assert process.returncode == 1
     assert "was killed by SIGKILL" in line.record()["error"]
