@@ -10,6 +10,7 @@ from ropewalk import images
 from ropewalk.artifacts import MODEL, PREPROCESSOR, SPLIT, Manifest, read_artifact
 from ropewalk.config import parse_config
 from ropewalk.progress import say
+from ropewalk.training.allocation import keep_freed_memory
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.threads import let_waiting_threads_sleep
 
@@ -59,6 +60,7 @@ def train_by_profile(
     settings = parse_config(TrainingConfig, config, section="training")
     if not cluster:
         let_waiting_threads_sleep()
+        keep_freed_memory()
         from ropewalk.training.train import train as train_network
 
         return train_network(

@@ -10,6 +10,7 @@ from typing import Any
 from ropewalk.commandline import run_command
 from ropewalk.config import parse_config
 from ropewalk.remote_artifacts import fsspec_uri
+from ropewalk.training.allocation import keep_freed_memory
 from ropewalk.training.command import read_settings
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.places import train_at
@@ -48,4 +49,5 @@ def train_remotely(
 
 if __name__ == "__main__":
     let_waiting_threads_sleep()
+    keep_freed_memory()
     run_command(train_remotely, name="training.remote", show=os.environ.get("RANK", "0") == "0")
