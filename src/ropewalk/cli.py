@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ropewalk import __version__
-from ropewalk.check_commands import diff, doctor, lint
-from ropewalk.data_commands import data
+from ropewalk.commands.checks import diff, doctor, lint
+from ropewalk.commands.data import data
+from ropewalk.commands.images import bundle, images
+from ropewalk.commands.models import explain, models
+from ropewalk.commands.profile import profile
+from ropewalk.commands.server import publish, schedule, submit
+from ropewalk.commands.server_runs import cancel, follow, list_server_runs, logs, on_server, retry
 from ropewalk.errors import ConfigError, RopewalkError
-from ropewalk.image_commands import bundle, images
-from ropewalk.model_commands import explain, models
-from ropewalk.profile_commands import profile
-from ropewalk.server_commands import publish, schedule, submit
-from ropewalk.server_run_commands import cancel, follow, list_server_runs, logs, on_server, retry
 
 if TYPE_CHECKING:
     from ropewalk.launch.request import Request

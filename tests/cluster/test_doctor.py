@@ -14,7 +14,7 @@ from kube_api import NAMESPACE, KubeApi
 from quick import QUICK
 from serving import served
 
-from ropewalk.check_commands import doctor
+from ropewalk.commands.checks import doctor
 from ropewalk.launch.connection_config import ConnectionConfig
 from ropewalk.launch.doctor import registry, services
 from ropewalk.launch.doctor.doctor import examine

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ropewalk.errors import ConfigError
-from ropewalk.server_run_commands import (
+from ropewalk.commands.server_runs import (
     as_json_option,
     connected,
     follow_to_end,
@@ -17,6 +16,7 @@ from ropewalk.server_run_commands import (
     say,
     where,
 )
+from ropewalk.errors import ConfigError
 
 if TYPE_CHECKING:
     from ropewalk.launch.client.publish import Published
