@@ -205,11 +205,6 @@ def measure(arm: str, folder: Path) -> dict[str, float]:
 
 def load(library: str) -> None:
     """Import what the arm needs, on one thread."""
-    if library == "ropewalk":
-        # As the step's command and component begin.
-        from ropewalk.allocation import give_freed_memory_back
-
-        give_freed_memory_back()
     import pyarrow as pa
 
     pa.set_cpu_count(1)

@@ -402,7 +402,7 @@ def loops(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return rows per CPU second of our loop, the bare one and the naive one, by batch size."""
     import torch
 
-    from ropewalk.allocation import keep_freed_memory
+    from ropewalk.training.allocation import keep_freed_memory
 
     keep_freed_memory()
     torch.set_num_threads(1)

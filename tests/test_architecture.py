@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src" / "ropewalk"
 STEPS = {"check", "data", "evaluation", "preprocess", "registry", "summary", "training", "tuning", "validation"}
 SHARED = {
-    "allocation",
     "arrow_memory",
     "artifacts",
     "cluster",

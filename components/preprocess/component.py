@@ -34,9 +34,6 @@ def preprocess_table(
     """
     from pathlib import Path
 
-    from ropewalk.allocation import give_freed_memory_back
-
-    give_freed_memory_back()
     from ropewalk.config import parse_config
     from ropewalk.preprocess.config import PreprocessConfig
     from ropewalk.preprocess.preprocess import preprocess

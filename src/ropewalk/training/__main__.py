@@ -1,7 +1,7 @@
 """Command line of the training step."""
 
-from ropewalk.allocation import keep_freed_memory
 from ropewalk.commandline import run_command
+from ropewalk.training.allocation import keep_freed_memory
 from ropewalk.training.command import train_command
 from ropewalk.training.threads import let_waiting_threads_sleep
 

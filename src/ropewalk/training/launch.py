@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ropewalk import images
-from ropewalk.allocation import keep_freed_memory
 from ropewalk.artifacts import MODEL, PREPROCESSOR, SPLIT, Manifest, read_artifact
 from ropewalk.config import parse_config
 from ropewalk.progress import say
+from ropewalk.training.allocation import keep_freed_memory
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.threads import let_waiting_threads_sleep
 

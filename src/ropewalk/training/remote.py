@@ -7,10 +7,10 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from ropewalk.allocation import keep_freed_memory
 from ropewalk.commandline import run_command
 from ropewalk.config import parse_config
 from ropewalk.remote_artifacts import fsspec_uri
+from ropewalk.training.allocation import keep_freed_memory
 from ropewalk.training.command import read_settings
 from ropewalk.training.config import TrainingConfig
 from ropewalk.training.places import train_at
