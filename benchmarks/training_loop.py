@@ -1,8 +1,10 @@
 """How fast is the training loop, against a bare loop, a DataLoader, and what people would take instead?
 
 One model (19 numbers, 6 category embeddings, two layers of 256) learns from one table in one process with one thread.
-Arms take one epoch in turn, and CPU time counts. Frameworks are measured in a fresh process each, beside the loop and
-the bare loop, and may live in an environment of their own, which needs torch, pyarrow, safetensors and psutil besides:
+Arms take one epoch in turn, and CPU time counts. The bare loop and the DataLoader run as they would by hand, in a
+process each that does not keep freed memory as the training step does. Frameworks are measured in a fresh process
+each, beside the loop and the bare loop, which do not keep it there either, and may live in an environment of their
+own, which needs torch, pyarrow, safetensors and psutil besides:
 
     python benchmarks/training_loop.py [--rows 100000] [--rounds 7] [--results FILE]
         [--python lightning=/venv/bin/python --python skorch=... --python fastai=... --python pytorch_tabular=...]
@@ -57,7 +59,11 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="a framework's interpreter")
     parser.add_argument("--results", type=Path, help="also write the figures to this JSON file")
     parser.add_argument("--arm", choices=("loops", "gpu", *FRAMEWORKS), help=argparse.SUPPRESS)
+    parser.add_argument("--by-hand", nargs=2, metavar=("ARM", "BATCH"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.by_hand:
+        _answer_by_hand(*arguments.by_hand, arguments.rows)
+        return
     if arguments.arm:
         print(json.dumps(ARMS[arguments.arm](arguments)))
         return
@@ -396,15 +402,18 @@ def loops(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return rows per CPU second of our loop, the bare one and the naive one, by batch size."""
     import torch
 
+    from ropewalk.training.allocation import keep_freed_memory
+
+    keep_freed_memory()
     torch.set_num_threads(1)
     rows = make_rows(arguments.rows)
     found = {}
     for batch_size in BATCHES:
-        others = {"bare": _timed(bare(rows, batch_size)), "naive": _timed(naive(rows, batch_size))}
+        others = {name: _by_hand(name, batch_size, arguments.rows) for name in BY_HAND}
         found[str(batch_size)] = ours_in_turn(rows, batch_size, arguments.rounds, others)
         able = torch.cpu.get_capabilities()
         if able.get("avx512_bf16") or able.get("amx_bf16"):
-            others = {"naive": _timed(naive(rows, batch_size))}
+            others = {"naive": _by_hand("naive", batch_size, arguments.rows)}
             found[f"{batch_size} bf16"] = ours_in_turn(rows, batch_size, arguments.rounds, others, "bfloat16")
         else:
             found["bf16"] = "not measured: this processor does not multiply bfloat16"
@@ -438,6 +447,28 @@ def _framework(name: str) -> Callable[[argparse.Namespace], Any]:
         }
 
     return measure
+
+
+def _by_hand(name: str, batch_size: int, rows: int) -> Iterator[float]:
+    """Yield the CPU seconds of an epoch of a loop in a process of its own, which waits between its epochs."""
+    command = [sys.executable, __file__, "--rows", str(rows), "--by-hand", name, str(batch_size)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        while True:
+            process.stdin.write("epoch\n")
+            process.stdin.flush()
+            yield float(process.stdout.readline())
+
+
+def _answer_by_hand(name: str, batch_size: str, rows: int) -> None:
+    """Take an epoch for each line that is read, and print its CPU seconds, until there are no more."""
+    import torch
+
+    torch.set_num_threads(1)
+    seconds = _timed(BY_HAND[name](make_rows(rows), int(batch_size)))
+    for _ in sys.stdin:
+        print(next(seconds), flush=True)
 
 
 def _timed(arm: Arm) -> Iterator[float]:
@@ -661,6 +692,8 @@ def _show(figures: dict[str, Any]) -> None:
     print(f"  start-up, CPU seconds: {figures['startup_cpu_s']}")
     print(f"  GPU: {figures['gpu']}")
 
+
+BY_HAND: dict[str, Callable[[Any, int], Arm]] = {"bare": bare, "naive": naive}
 
 ARMS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "loops": loops,

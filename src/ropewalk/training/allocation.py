@@ -18,8 +18,8 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     """Have glibc keep up to 1 GiB of freed memory for the next step, unless the user tuned it; returns whether it will.
 
     By default it gives the memory of a step on thousands of rows back to the system when the step has freed it, and the
-    next one takes it again, page by page. Blocks of more than 32 MiB, such as tables, still go back at once. Other C
-    libraries are left as they are (mallopt(3)).
+    next one takes it again, page by page; see benchmarks/README.md. Blocks of more than 32 MiB, such as tables, still
+    go back at once. Other C libraries are left as they are (mallopt(3)).
     """
     if not _is_glibc() or any(name in environment for name in _SET_BY_USER):
         return False
