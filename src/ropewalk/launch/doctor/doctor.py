@@ -45,7 +45,7 @@ def examine(
     needs = needs_of(profile, steps)
     checks = _cluster_checks(profile, needs, namespace or profile.kfp.namespace, patience)
     checks |= {
-        "Kubeflow Pipelines": partial(check_pipelines, profile.kfp),
+        "Kubeflow Pipelines": partial(check_pipelines, profile.kfp, patience=patience),
         "MLflow": partial(check_mlflow, profile),
         "DVC remote": partial(check_dvc_remote, profile),
         "images": partial(check_images, images),
