@@ -330,11 +330,11 @@ def test_kubeflow_pipelines_lets_us_in_as_the_profile_says(monkeypatch) -> None:
         assert (found.state, found.found) == (OK, f"{kfp.url} is healthy, and lets you in.")
         assert "no namespace is named" in _pipelines(host=kfp.url, token_env="MY_TOKEN").found
         assert "in namespace team-b (403)" in _pipelines(host=kfp.url, namespace="team-b", token_env="MY_TOKEN").found
-        monkeypatch.setenv("MY_TOKEN", "wrong")
+        monkeypatch.setenv("MY_TOKEN", "of-yesterday")
         refused = _pipelines(host=kfp.url, namespace="team-a", token_env="MY_TOKEN")
     assert refused.state == FAILED
     assert "MY_TOKEN" in refused.found
-    assert "wrong" not in refused.found
+    assert "of-yesterday" not in refused.found
 
 
 @pytest.mark.parametrize(
