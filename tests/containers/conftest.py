@@ -102,7 +102,11 @@ def copied(tmp_path: Path) -> Sources:
         ROOT,
         root,
         ignore=lambda folder, names: (
-            [name for name in names if Path(folder, name) == ROOT / name and name in (".venv", ".git", "build", "demo")]
+            [
+                name
+                for name in names
+                if Path(folder, name) == ROOT / name and name in (".venv", ".git", "build", "demo", "images.lock")
+            ]
             + [name for name in names if name == "__pycache__"]
         ),
     )

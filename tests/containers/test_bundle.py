@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 import pytest
 import yaml
@@ -73,8 +74,9 @@ def test_it_installs_and_runs_without_a_network(bundle, engine, tmp_path):
         "2",
     )
     assert "succeeded" in told
-    # A storage of its own, so that the image can come from nowhere but the bundle.
-    podman = [engine.program, "--root", tmp_path / "storage", "--runroot", tmp_path / "run"]
+    # A storage of its own, so that the image can come from nowhere but the bundle. podman takes a short --runroot only.
+    state = tempfile.mkdtemp(prefix="run-")
+    podman = [engine.program, "--root", tmp_path / "storage", "--runroot", state]
     try:
         run(*podman, "load", "--quiet", "--input", bundle / "images" / "ropewalk-tables.oci.tar")
         image = read_images_lock(bundle / IMAGES_LOCK)["tables"].partition("@")[0]
@@ -83,3 +85,4 @@ def test_it_installs_and_runs_without_a_network(bundle, engine, tmp_path):
     finally:
         subprocess.run([*podman, "rmi", "--all", "--force"], check=False, capture_output=True)
         shutil.rmtree(tmp_path / "storage", ignore_errors=True)
+        shutil.rmtree(state, ignore_errors=True)
