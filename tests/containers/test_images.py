@@ -188,26 +188,26 @@ def test_building_again_from_nothing_gives_the_same_files(engine, images, base, 
         engine.run("rmi", "--force", again, plan.name("registry", plan.version_tag), what="remove")
 
 
-def test_a_change_of_the_library_rebuilds_an_image_in_seconds(engine, built, base, copied):
+def test_a_change_of_the_library_renews_the_last_layer_alone(engine, images, base, copied):
     plan = make_plan(engine, copied, base=base, accelerator="cpu", registry="localhost/changed")
     file = copied.root / "src" / "ropewalk" / "home.py"
     mark = f"# {time.time()}"
     file.write_text(f"{file.read_text(encoding='utf-8')}{mark}\n", encoding="utf-8")
     from ropewalk.containers.build import build_images
 
-    started = time.monotonic()
     (changed,) = build_images(engine, copied, ("registry",), plan, say=lambda _: None)
-    seconds = time.monotonic() - started
     try:
         script = "import pathlib, ropewalk.home as h; print(pathlib.Path(h.__file__).read_text())"
         assert mark in engine.run("run", "--rm", changed.image, "python3", "-c", script, what="read")
-        assert seconds < 20, seconds
+        before, after = (_facts(engine, image)["RootFS"]["Layers"] for image in (images["registry"], changed.image))
+        assert before[:-1] == after[:-1]
+        assert before[-1] != after[-1]
     finally:
         engine.run("rmi", "--force", changed.image, plan.name("registry", plan.version_tag), what="remove")
 
 
 def test_a_killed_build_names_no_image_and_can_be_run_again(engine, built, base, copied):
-    registry = "localhost/killed"
+    registry = f"localhost/killed-{time.time_ns()}"
     # Something that was never built, so that there is time to kill.
     with (copied.root / "containers" / "unused.txt").open("a") as rules:
         rules.write(f"# {time.time()}\n")
@@ -231,9 +231,10 @@ def test_a_killed_build_names_no_image_and_can_be_run_again(engine, built, base,
         [sys.executable, "-c", script, *arguments], cwd=copied.root, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert engine.inspect(name) is not None
+    facts = engine.inspect(name)
+    assert facts is not None
+    engine.run("rmi", "--force", *facts["RepoTags"], what="remove")
     assert not (copied.root / IMAGES_LOCK).exists()
-    engine.run("rmi", "--force", name, what="remove")
 
 
 def test_an_image_of_another_version_is_refused_with_both_versions(engine, base, tmp_path):
