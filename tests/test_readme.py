@@ -70,7 +70,7 @@ def test_every_command_of_the_readme_ends_well(folder: Path) -> None:
         ended = run(command, folder)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
     compiled = (folder / "build" / "cluster" / "training.yaml").read_text()
-    assert "registry.example.com/ml/ropewalk-train" in compiled
+    assert "nvidia.com/gpu" in compiled
     assert "secretName: git-token" in compiled
     runs = json.loads(run("ropewalk runs --json", folder).stdout)
     assert [entry["state"] for entry in runs] == ["succeeded"] * 5
