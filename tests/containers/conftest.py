@@ -17,7 +17,10 @@ from ropewalk.containers.families import FAMILIES, Sources
 ROOT = Path(__file__).parents[2]
 BASE = "localhost/python-base:bookworm"
 REGISTRY = "ghcr.io/ropewalk"
-UNNEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists", "var/log")
+UNNEEDED = (
+    *("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man"),
+    *("var/cache/apt", "var/cache/debconf", "var/lib/apt/lists", "var/log"),
+)
 RESTRICTED = (
     "--cap-drop=all",
     "--security-opt=no-new-privileges",
@@ -46,7 +49,10 @@ def base(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
     subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", root], check=True)
     for name in UNNEEDED:
         for path in (root / name).iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    # The official images of Python come without compiled files, too.
+    for compiled in sorted((root / "usr" / "lib").rglob("__pycache__")):
+        shutil.rmtree(compiled)
     with subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE) as packed:
         subprocess.run([engine.program, "import", "--quiet", "-", BASE], stdin=packed.stdout, check=True)
     shutil.rmtree(root)
