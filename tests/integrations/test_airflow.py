@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from kfp_server.passing import time_passes
 from kfp_server.server import KfpServer, serve
@@ -30,18 +31,21 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with Airflow, and with Ropewalk installed as docs/airflow.md says."""
     name = hashlib.sha256(f"{VERSION} {sys.version} {ROOT}".encode()).hexdigest()[:12]
     home = CACHE / f"airflow-{name}"
-    if not (home / "ready").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        uv = [sys.executable, "-m", "uv"]
-        install = [*uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python")]
-        for command in (
-            [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
-            [*install, f"apache-airflow=={VERSION}"],
-            [*install, "--no-deps", "--editable", str(ROOT)],
-        ):
-            ended = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert ended.returncode == 0, ended.stderr
-        (home / "ready").touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Several workers may come at the same time.
+    with FileLock(CACHE / f"airflow-{name}.lock"):
+        if not (home / "ready").exists():
+            shutil.rmtree(home, ignore_errors=True)
+            uv = [sys.executable, "-m", "uv"]
+            install = [*uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python")]
+            for command in (
+                [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
+                [*install, f"apache-airflow=={VERSION}"],
+                [*install, "--no-deps", "--editable", str(ROOT)],
+            ):
+                ended = subprocess.run(command, capture_output=True, text=True, check=False)
+                assert ended.returncode == 0, ended.stderr
+            (home / "ready").touch()
     return home / "bin" / "python"
 
 
