@@ -9,7 +9,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +30,6 @@ from ropewalk.images import REGISTRY
 from ropewalk.launch.containers.engine import open_engine
 from ropewalk.launch.containers.sweep import RUN_LABEL
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("podman") or shutil.which("docker")), reason="neither podman nor docker is installed"
-)
 SECRET = "a-secret that isn't told"
 START_SECONDS = 1.5
 
