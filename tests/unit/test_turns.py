@@ -52,6 +52,34 @@ def test_twenty_at_once_never_overlap_and_leave_nothing(tags: Tags) -> None:
     assert (max(most), sorted(done), tags.kept) == (1, list(range(20)), {})
 
 
+def test_one_alone_asks_the_server_three_times(tags: Tags) -> None:
+    asked: list[str] = []
+
+    def counted(name: str, call):
+        return lambda *given: (asked.append(name), call(*given))[1]
+
+    calls = {name: counted(name, getattr(tags.board, name)) for name in ("read", "write", "erase")}
+    with turn(Board(title="the thing", **calls)):
+        assert asked == ["write", "read"]
+    assert asked == ["write", "read", "erase"]
+
+
+def test_one_that_comes_later_waits_for_one_that_came_alone(tags: Tags) -> None:
+    order: list[str] = []
+
+    def later() -> None:
+        with turn(tags.board):
+            order.append("later")
+
+    thread = threading.Thread(target=later)
+    with turn(tags.board):
+        thread.start()
+        time.sleep(0.1)
+        order.append("first")
+    thread.join(60)
+    assert order == ["first", "later"]
+
+
 def test_one_whose_block_raises_lets_the_next_one_in(tags: Tags) -> None:
     with pytest.raises(ValueError, match="boom"), turn(tags.board):
         raise ValueError("boom")

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 REQUIREMENTS = ("mlflow", "pandas", "pyarrow", "numpy", "pydantic")
 """What loading any registered model imports besides the library code that travels with it."""
 
+MODEL_PLACE = "artifacts/model"
+"""Where in an MLflow model the model artifact is."""
+
 _SERVED_MODEL = Path(__file__).with_name("served_model.py")
 _CARRIED = ("preprocess", "training", "registry")
 
 
 @contextmanager
-def packaged(trained: ModelDescription, folder: Path, *, mlflow_run_id: str, model_id: str) -> Iterator[Path]:
-    """Yield a temporary folder with the MLflow model of the artifact in `folder`."""
+def packaged(trained: ModelDescription, *, mlflow_run_id: str, model_id: str) -> Iterator[Path]:
+    """Yield a temporary folder with the MLflow model, but for the model artifact, which belongs at `MODEL_PLACE`."""
     import mlflow.pyfunc
     from mlflow.models import Model
 
@@ -54,7 +57,6 @@ def packaged(trained: ModelDescription, folder: Path, *, mlflow_run_id: str, mod
             mlflow_model=Model(artifact_path="model", run_id=mlflow_run_id, model_id=model_id, model_uuid=model_id),
             metadata={"ropewalk": ropewalk.__version__, "task": trained.task, "target": trained.target},
         )
-        _link(folder, package / "artifacts" / "model")
         yield package
 
 
@@ -105,14 +107,6 @@ def _typical(column: Column) -> Any:
 def _own_references(trained: ModelDescription) -> list[str]:
     """Return what the model calls of the user's code, each as "module:function"."""
     return [name for name in (trained.settings["architecture"], trained.preprocessor.function) if ":" in name]
-
-
-def _link(folder: Path, place: Path) -> None:
-    """Have `place` show the files of `folder`: the upload reads them where they are, so that none is copied twice."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            (place / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
-            (place / file.relative_to(folder)).symlink_to(file.absolute())
 
 
 def _library_code(folder: Path) -> Path:

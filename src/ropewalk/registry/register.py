@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ropewalk import tracking
 from ropewalk.artifacts import EVALUATION, MODEL, Manifest, disk_errors, read_artifact
-from ropewalk.errors import ArtifactError, ConfigError, ServiceError, TrackingError
+from ropewalk.errors import ArtifactError, ConfigError, TrackingError
 from ropewalk.home import ropewalk_home
 from ropewalk.progress import say
 from ropewalk.quick_exit import skip_last_collection
@@ -22,9 +22,9 @@ from ropewalk.registry import aliases, lineage, versions
 from ropewalk.registry.aliases import turn_at
 from ropewalk.registry.description import ModelDescription, describe
 from ropewalk.registry.names import check_model_name
-from ropewalk.registry.package import packaged
 from ropewalk.registry.storage import store_errors
 from ropewalk.registry.trials import Trials, log_trials, read_trials
+from ropewalk.registry.upload import remove_drafts, upload
 from ropewalk.tracking import RUN_ID_TAG, TrackedRun, exclusive, pipeline_run
 
 if TYPE_CHECKING:
@@ -95,15 +95,23 @@ def register(
         # With sqlite all of it is one turn; with a server only what is short, so that no upload waits for another.
         with exclusive(uri):
             known = versions.find_version(run.client, name, run_id=run_id, digest=subject.model.digest)
-            _log(run, subject, tags)
-            if searched:
-                _log_search(run, searched, run_id=run_id)
-            uploaded = None if known else _upload(run, subject, name=name, tags=tags)
+            if known:
+                _log(run, subject, tags, searched)
+                uploaded = None
+            else:
+                uploaded = upload(
+                    run,
+                    subject.trained,
+                    model,
+                    name=name,
+                    tags=tags,
+                    meanwhile=lambda: _log(run, subject, tags, searched),
+                )
             with turn_at(run.client, uri, name):
                 version = _version(run, subject, uploaded, name=name, tags=tags)
                 number = str(version.version)
                 standing = aliases.settle(run.client, name, number, promote=promoted, expected=champion)
-            _remove_drafts(run, version, tags)
+            remove_drafts(run, version, tags)
     say(f"Registered version {number} of {name!r}{f' as {standing.alias}' if standing.alias else ''}.")
     if standing.note:
         say(f"It is not the champion: {standing.note}")
@@ -124,7 +132,6 @@ def register(
 class _Subject:
     """What is being registered, read and checked."""
 
-    folder: Path
     trained: ModelDescription
     model: Manifest
     evaluation: Manifest
@@ -147,7 +154,6 @@ def _read(model: Path, evaluation: Path, report: Path) -> _Subject:
     if not report.is_file():
         raise ConfigError(f"report={report}: there is no such file. Give the HTML page that the evaluation wrote.")
     return _Subject(
-        folder=model,
         trained=trained,
         model=trained.manifest,
         evaluation=judged,
@@ -165,7 +171,7 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
+def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str], searched: Trials | None) -> None:
     run.log(
         params=lineage.parameters(subject.model, subject.trained.settings),
         metrics=lineage.test_metrics(subject.metrics, subject.baselines),
@@ -177,6 +183,8 @@ def _log(run: TrackedRun, subject: _Subject, tags: dict[str, str]) -> None:
         for page, text in subject.pages.items():
             Path(folder, page).write_text(text, encoding="utf-8")
         run.client.log_artifacts(run.id, folder)
+    if searched:
+        _log_search(run, searched, run_id=tags[RUN_ID_TAG])
 
 
 def _log_search(run: TrackedRun, searched: Trials, *, run_id: str) -> None:
@@ -189,35 +197,6 @@ def _log_search(run: TrackedRun, searched: Trials, *, run_id: str) -> None:
 def _compared_with(decision: Mapping[str, Any]) -> str:
     """Return the version of the champion that the decision was made against; empty: there was none."""
     return str((decision.get("champion") or {}).get("version", ""))
-
-
-def _upload(run: TrackedRun, subject: _Subject, *, name: str, tags: dict[str, str]) -> LoggedModel | None:
-    """Return the run's logged model, whole; None when another attempt at the same run was faster.
-
-    What a killed attempt left of one stays until there is a version: it may as well be what another one is writing.
-    """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-    from mlflow.exceptions import MlflowException
-
-    ready = [one for one in _logged_models(run, tags, name) if one.status == LoggedModelStatus.READY]
-    if ready:
-        return ready[0]
-    versions.create_registered_model(run.client, name)
-    created = run.client.create_logged_model(
-        run.experiment_id, name=_logged_name(name), source_run_id=run.id, tags=tags
-    )
-    say("Uploading the model.")
-    try:
-        run.client.log_outputs(run.id, [LoggedModelOutput(created.model_id, step=0)])
-        package = packaged(subject.trained, subject.folder, mlflow_run_id=run.id, model_id=created.model_id)
-        with package as folder, store_errors(run.uri, "the model"):
-            run.client.log_model_artifacts(created.model_id, str(folder))
-        return run.client.finalize_logged_model(created.model_id, LoggedModelStatus.READY)
-    except (MlflowException, ServiceError):
-        # The one that was faster has removed this one's logged model.
-        if versions.find_version(run.client, name, run_id=tags[RUN_ID_TAG], digest=subject.model.digest) is None:
-            raise
-        return None
 
 
 def _version(
@@ -238,22 +217,3 @@ def _version(
         tags=tags,
         description=about,
     )
-
-
-def _remove_drafts(run: TrackedRun, version: ModelVersion, tags: dict[str, str]) -> None:
-    """Remove what other attempts at the same run uploaded, or began to."""
-    for other in _logged_models(run, tags, version.name):
-        if other.artifact_location != version.source:
-            run.client.delete_logged_model(other.model_id)
-
-
-def _logged_models(run: TrackedRun, tags: dict[str, str], name: str) -> list[LoggedModel]:
-    wanted = (
-        f"source_run_id = '{run.id}' AND tags.`{RUN_ID_TAG}` = '{tags[RUN_ID_TAG]}' AND name = '{_logged_name(name)}'"
-    )
-    return list(run.client.search_logged_models([run.experiment_id], wanted))
-
-
-def _logged_name(name: str) -> str:
-    """Return the name of a logged model, which may hold no dot, unlike that of a registered one."""
-    return name.replace(".", "-")
