@@ -205,6 +205,8 @@ def measure(arm: str, folder: Path) -> dict[str, float]:
 
 def load(library: str) -> None:
     """Import what the arm needs, on one thread."""
+    if library == "ropewalk":
+        importlib.import_module("ropewalk.preprocess.allocation").use_jemalloc()
     import pyarrow as pa
 
     pa.set_cpu_count(1)

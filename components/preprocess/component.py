@@ -35,7 +35,10 @@ def preprocess_table(
     from pathlib import Path
 
     from ropewalk.config import parse_config
+    from ropewalk.preprocess.allocation import use_jemalloc
     from ropewalk.preprocess.config import PreprocessConfig
+
+    use_jemalloc()
     from ropewalk.preprocess.preprocess import preprocess
 
     outputs = {"train": train, "validation": validation, "test": test, "preprocessor": preprocessor}

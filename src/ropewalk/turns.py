@@ -2,8 +2,8 @@
 
 The bakery algorithm (L. Lamport, "A new solution of Dijkstra's concurrent programming problem", CACM 17(8), 1974):
 who wants a turn says that it is drawing a number, draws one above all that it sees, and waits until nobody is drawing
-and nobody has a smaller one. Who sees nobody else after having said so needs no number: who comes later sees the tag and
-waits for it. It needs no more of a server than that one tag is written, and all are read, at once.
+and nobody has a smaller one. Who sees nobody else after having said so needs no number: who comes later waits for it.
+It needs no more of a server than that one tag is written, and all are read, at once.
 """
 
 import time

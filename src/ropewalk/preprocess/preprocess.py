@@ -35,9 +35,6 @@ from ropewalk.preprocess.roles_table import show_roles
 from ropewalk.preprocess.splits import SplitWriter, describe_split
 from ropewalk.progress import say
 
-_BATCHES_PER_RELEASE = 2
-"""After so many batches freed memory is given back: each time costs some milliseconds."""
-
 TASKS = ("binary", "multiclass", "regression")
 _MOST_CLASSES = 10_000
 
@@ -138,11 +135,10 @@ def _route(table: TableStream, work: _Work, raw: Manifest) -> tuple[dict[str, Ma
         writers = [stack.enter_context(SplitWriter(draft.folder, table.schema)) for draft in drafts.values()]
         routing = _Routing(schema, work, rule, writers)
         meter = RowMeter("preprocess", table.rows)
-        for number, (raw_rows, rows) in enumerate(_batches(table, work.config.function)):
+        for raw_rows, rows in _batches(table, work.config.function):
             routing.add(raw_rows, rows)
-            if number % _BATCHES_PER_RELEASE == 0:
-                # What batches have freed would else be held besides what the next ones take.
-                pa.default_memory_pool().release_unused()
+            # What batches have freed would else be held besides what the next ones take.
+            pa.default_memory_pool().release_unused()
             meter.advance(rows.num_rows)
         learned = routing.finish(table.schema)
         for (name, draft), writer in zip(drafts.items(), writers, strict=True):

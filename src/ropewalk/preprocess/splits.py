@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 from ropewalk.artifacts import SPLIT, Draft, Manifest, read_artifact, write_artifact
 from ropewalk.preprocess.encodings import writer_options
 
-ROW_GROUP = 65_536
+ROW_GROUP = 32_768
 """Most rows of a row group: what a reader has to hold at a time."""
 _PART_ROWS = 64 * ROW_GROUP
 _ENCODED = pa.dictionary(pa.int32(), pa.string())
 
 
 class SplitWriter:
-    """Appends rows to a split's parts, `part-00000.parquet` and so on, of up to 4,194,304 rows each."""
+    """Appends rows to a split's parts, `part-00000.parquet` and so on, of up to 2,097,152 rows each."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         """Write into `folder` rows of `schema`; text may come in dictionaries and is written as text."""
@@ -142,7 +142,7 @@ class SplitStream:
         return int(self.manifest.facts["rows"])
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order, a row group (up to 65,536 rows) at a time; `columns`: only those."""
+        """Yield the rows in order, a row group (up to 32,768 rows) at a time; `columns`: only those."""
         for part in self.parts:
             with pq.ParquetFile(part) as file:
                 for group in range(file.num_row_groups):
