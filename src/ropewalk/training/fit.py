@@ -4,7 +4,6 @@ What is due: a progress line or a checkpoint every few seconds, and the end of a
 """
 
 import copy
-import json
 import math
 import time
 from contextlib import closing
@@ -22,17 +21,17 @@ from ropewalk.training.config import TrainingConfig
 from ropewalk.training.distributed import Group
 from ropewalk.training.epoch_losses import EpochLosses
 from ropewalk.training.failures import not_finite_after
-from ropewalk.training.metrics import SCORES, loss_function, preference, validation_score
+from ropewalk.training.metrics import SCORES, preference
 from ropewalk.training.optimizer import AdamW
 from ropewalk.training.place import Place, copied, random_states, restore_random_states
 from ropewalk.training.progress import Progress
-from ropewalk.training.rows import joined, score
 from ropewalk.training.schedule import batch_size_for, rate
 from ropewalk.training.step import ReplayedStep, Step
 from ropewalk.training.stopping import StopFlag, listening
 from ropewalk.training.system import SystemMonitor, gpu_words
 from ropewalk.training.tables import batches, steps_in
 from ropewalk.training.task import Fit, Task
+from ropewalk.training.validation import Validation
 
 _AGREE_EVERY = 16
 """Steps after which processes agree on stopping and keeping; one process need not wait."""
@@ -97,7 +96,7 @@ class _Loop:
         self._step = self._choose_step()
         self._best: dict[str, Tensor] = {}
         self._at = Place()
-        self._validation_labels: tuple[Tensor, Tensor | None] | None = None
+        self._validation = Validation(task, group)
         self._monitor = SystemMonitor(self._device)
         self._progress = Progress(
             leads=group.leads,
@@ -189,7 +188,8 @@ class _Loop:
         at, task = self._at, self._task
         train_loss, seen = self._losses.mean(self._read_losses(), at.epoch)
         rows_per_second = self._rows_per_second()
-        loss, measure = self._validate()
+        self._average.copy_buffers()
+        loss, measure = self._validation.score(self._average.network)
         if not math.isfinite(loss):
             raise not_finite_after(at.epoch, loss, config=self._config, checkpoint=self._checkpoints.last)
         entry = {
@@ -214,23 +214,6 @@ class _Loop:
         self._progress.epoch(entry, done=at.done, best=better)
         at.epoch += 1
         at.step = 0
-
-    def _validate(self) -> tuple[float, float]:
-        """Return loss and score of the averaged parameters on the validation rows, as rank 0 finds them."""
-        task = self._task
-        self._average.copy_buffers()
-        outputs, labels = [], []
-        for rows in task.validation.in_order():
-            outputs.append(score(self._average.network, rows, task.kind))
-            if self._validation_labels is None:
-                labels.append((rows.target.clone(), None if rows.weight is None else rows.weight.clone()))
-        if self._validation_labels is None:
-            self._validation_labels = joined(labels)
-        scored, (target, weight) = torch.cat(outputs), self._validation_labels
-        loss = float(loss_function(scored, target, task.kind, weight))
-        measure = validation_score(scored, target, task.kind, loss, task.scale, weight)
-        agreed = json.loads(self._group.leaders(json.dumps([loss, measure]).encode()))
-        return float(agreed[0]), float(agreed[1])
 
     def _rows_per_second(self) -> float:
         """Return the speed of this epoch in this attempt."""

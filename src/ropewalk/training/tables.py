@@ -11,6 +11,7 @@ batches are those of one process, and the reading is shared.
 import math
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -43,8 +44,8 @@ class Table(Protocol):
         None: all are there.
         """
 
-    def in_order(self) -> Iterator[Rows]:
-        """Yield all rows as they are stored."""
+    def in_order(self, first: int, last: int) -> Iterator[Rows]:
+        """Yield the rows from `first` to before `last`, as they are stored."""
 
 
 class MemoryTable:
@@ -70,9 +71,9 @@ class MemoryTable:
     def places(self, epoch: int, shard: int) -> None:
         """Return None: all rows are there."""
 
-    def in_order(self) -> Iterator[Rows]:
-        """Yield all rows at once."""
-        yield self._rows
+    def in_order(self, first: int, last: int) -> Iterator[Rows]:
+        """Yield the rows from `first` to before `last` at once."""
+        yield Rows.of([each[first:last] for each in self._rows.tensors])
 
 
 class StreamedTable:
@@ -121,11 +122,16 @@ class StreamedTable:
         ]
         return torch.cat(found)
 
-    def in_order(self) -> Iterator[Rows]:
-        """Yield the row groups as they are stored."""
-        groups = [group for group, size in enumerate(self._parts.sizes) if size]
-        for group, rows in zip(groups, self._read([[group] for group in groups]), strict=True):
-            yield Rows.of([each[: self._parts.sizes[group]] for each in rows.tensors])
+    def in_order(self, first: int, last: int) -> Iterator[Rows]:
+        """Yield what the row groups have of the rows from `first` to before `last`; no others are read."""
+        starts = np.cumsum([0, *self._parts.sizes]).tolist()
+        wanted = {
+            group: slice(max(first - start, 0), min(last, end) - start)
+            for group, (start, end) in enumerate(pairwise(starts))
+            if max(first, start) < min(last, end)
+        }
+        for inside, rows in zip(wanted.values(), self._read([[group] for group in wanted]), strict=True):
+            yield Rows.of([each[inside] for each in rows.tensors])
 
     def _plan(self, epoch: int) -> list[list[int]]:
         """Return the row groups of each shard: whole groups, at least one, and no more rows than asked for."""

@@ -207,7 +207,7 @@ def _tables(
     needed = [len(each) * each.bytes_per_row for each in parts]
     fits = [sum(needed) <= room, needed[1] <= room * (1 if sum(needed) <= room else _VALIDATION_SHARE)]
     agreed = json.loads(group.leaders(json.dumps(fits).encode()))
-    # Every process scores all validation rows, so that all know the best epoch from the same figures.
+    # Validation rows are shared out in their order, not by shards: see validation.py.
     training, validation = (
         load_table(each, own, device)
         if whole

@@ -25,8 +25,9 @@ SETTINGS = {
     "--unknown-rate": 0,
     "--batch-size": 50,
 }
-TOLERANCE = 2e-4
-"""Sums in another order differ in the seventh digit, and AdamW divides small gradients by their own size."""
+TOLERANCE = 1e-3
+"""Sums in another order differ in the seventh digit, and AdamW divides small gradients by their own size: on some
+processors a weight ends up to 0.0003 away, a third of what one step moves it by."""
 
 
 def command(folder: Path, model: Path, *, processes: int = 2, train: Path | None = None, **settings: object) -> list:
@@ -58,13 +59,23 @@ def assert_same_model(one: tuple, two: tuple) -> None:
     for name, expected in one[0].items():
         np.testing.assert_allclose(two[0][name], expected, atol=TOLERANCE, err_msg=name)
     for entry, expected in zip(two[1], one[1], strict=True):
-        assert entry["train_loss"] == pytest.approx(expected["train_loss"], abs=1e-4)
+        for name in ("train_loss", "validation_loss"):
+            assert entry[name] == pytest.approx(expected[name], abs=1e-4)
+        # Of 207 rows a pair that changes places is 0.0001.
+        assert entry["validation_roc_auc"] == pytest.approx(expected["validation_roc_auc"], abs=1e-3)
+
+
+def farthest(one: tuple, two: tuple) -> float:
+    return max(float(np.abs(two[0][name] - expected).max()) for name, expected in one[0].items())
 
 
 def test_two_processes_give_the_model_of_one(prepared, tmp_path: Path) -> None:
     one = fit(prepared(), tmp_path / "one", processes=1)
     assert one[1][0]["rows"] == len(prepared_rows(prepared()))
     assert_same_model(one, fit(prepared(), tmp_path / "two"))
+    # As far apart as this are models of steps on half as many rows: what processes that exchange nothing would give.
+    half = fit(prepared(), tmp_path / "half", processes=1, batch_size=25)
+    assert farthest(one, half) > 20 * TOLERANCE
 
 
 def test_a_last_batch_with_fewer_rows_than_processes_counts_once(prepared, regrouped, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from ropewalk.training.threads import let_waiting_threads_sleep
 
-
 _SOON = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
 
 
