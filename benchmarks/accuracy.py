@@ -72,6 +72,8 @@ CANDIDATES = {
     "unknown rate 0.2": TrainingConfig(unknown_rate=0.2),
     "embeddings of 16": TrainingConfig(number_embedding=16, category_embedding=16),
     "width 128": TrainingConfig(width=128),
+    "float32": TrainingConfig(precision="float32"),
+    "bfloat16": TrainingConfig(precision="bfloat16"),
 }
 
 

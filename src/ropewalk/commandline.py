@@ -1,6 +1,8 @@
 """Runs a step's library function as `python -m ropewalk.<step>`."""
 
 import json
+import os
+import select
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
@@ -41,9 +43,24 @@ def _run(call: Callable[[str], Any], name: str, *, show: bool = True) -> NoRetur
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: nothing half-written is left; run the same command again\n")
         sys.exit(130)
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        sys.exit(1)
     if show:
         sys.stdout.write(json.dumps(result, indent=2, default=_plain) + "\n")
     sys.exit(0)
+
+
+def _reader_has_gone() -> bool:
+    """Return whether nobody reads the output any more, as behind `| head`; what is left of it is dropped then."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    if not output.poll(0):
+        return False
+    # Python writes the rest when it ends (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _plain(value: Any) -> Any:
