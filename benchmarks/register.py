@@ -5,9 +5,10 @@ whole step once its libraries are loaded: the model is checked and loaded, packa
 uploaded, and given a run, a version and aliases. Two stores: a `mlflow server` on this machine that keeps artifacts in
 a folder, and the embedded one, whose copy is a copy on one disk. Each round is a new run with a new version. `small`
 registers a model of 1 MB: what a registration costs whatever the model's size. `marginal` is what the larger one costs
-above it, over its copy.
+above it, over its copy. With --gigabits the server is also measured behind a link of that speed, which is what the
+loopback device becomes meanwhile: that needs root, and `tc` of iproute2.
 
-    python benchmarks/register.py [--rounds 5] [--megabytes 100] [--folder DIR] [--results FILE]
+    python benchmarks/register.py [--rounds 5] [--megabytes 100] [--gigabits 1] [--folder DIR] [--results FILE]
 """
 
 import argparse
@@ -47,19 +48,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each arm (default 5)")
     parser.add_argument("--megabytes", type=int, default=100, help="size of the model (default 100)")
+    parser.add_argument("--gigabits", type=int, help="speed of a link, per second, that the server is also behind")
     parser.add_argument("--folder", type=Path, help="where to work (default: a new folder for temporary files)")
     parser.add_argument("--results", type=Path, help="also write the figures to this JSON file")
     arguments = parser.parse_args()
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="ropewalk-benchmark-") as name:
-        figures = measure(Path(name), arguments.rounds, arguments.megabytes)
+        figures = measure(Path(name), arguments.rounds, arguments.megabytes, arguments.gigabits)
     if arguments.results:
         arguments.results.parent.mkdir(exist_ok=True)
         arguments.results.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(folder: Path, rounds: int, megabytes: int) -> dict[str, object]:
-    """Return medians and ratios for both stores."""
+def measure(folder: Path, rounds: int, megabytes: int, gigabits: int | None) -> dict[str, object]:
+    """Return medians and ratios for both stores, and for the server behind a link."""
     os.environ["ROPEWALK_HOME"] = str(folder / "home")
     model = make_model(folder / "model", megabytes)
     evaluation = make_evaluation(folder / "evaluation", model)
@@ -70,11 +72,14 @@ def measure(folder: Path, rounds: int, megabytes: int) -> dict[str, object]:
     small = (little, make_evaluation(folder / "small-evaluation", little), page)
     size = sum(file.stat().st_size for file in model.iterdir())
     embedded = f"sqlite:///{folder}/home/mlflow.db"
-    cases = {}
+    cases: dict[str, dict[str, float]] = {}
     with server(folder / "server") as uri:
         for title, at in (("server", uri), ("embedded", embedded)):
             connect(at)
             cases[title] = compare(title, at, subject, small, rounds)
+        if gigabits:
+            with link(gigabits):
+                cases["link"] = {"gigabits": gigabits, **compare("link", uri, subject, small, rounds)}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     return {"machine": machine, "rounds": rounds, "bytes": size, "bar": BAR, "cases": cases}
 
@@ -95,7 +100,7 @@ def compare(title: str, uri: str, subject: Subject, small: Subject, rounds: int)
     for number in range(rounds + 1):
         for arm, work in arms.items():
             started = time.perf_counter()
-            work(f"{arm}-{number}")
+            work(f"{title}-{arm}-{number}")
             if number:
                 seconds[arm].append(time.perf_counter() - started)
     medians = {arm: statistics.median(values) for arm, values in seconds.items()}
@@ -104,6 +109,17 @@ def compare(title: str, uri: str, subject: Subject, small: Subject, rounds: int)
     shown = "   ".join(f"{arm} {value:.2f} s" for arm, value in medians.items())
     print(f"{title:9} {shown}   ratio {ratio:.2f}   marginal {marginal:.2f}")
     return {**{f"{arm}_s": value for arm, value in medians.items()}, "ratio": ratio, "marginal": marginal}
+
+
+@contextmanager
+def link(gigabits: int) -> Iterator[None]:
+    """Have the loopback device pass on no more than so many gigabits per second."""
+    rate = ["rate", f"{gigabits}gbit", "burst", "256k", "latency", "50ms"]
+    subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", "tbf", *rate], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], check=True)
 
 
 def copy(model: Path, uri: str, run_id: str) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -333,6 +334,9 @@ def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
 def _end_failed(client: MlflowClient, run_id: str, error: BaseException) -> None:
     from mlflow.exceptions import MlflowException
 
+    if not isinstance(error, Exception):
+        # A statement that a signal interrupted holds sqlite's lock for as long as its frame is remembered.
+        traceback.clear_frames(error.__traceback__)
     try:
         client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
     except MlflowException as second:
