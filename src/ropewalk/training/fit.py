@@ -142,7 +142,6 @@ class _Loop:
         self._network.train()
         at = self._at
         self._epoch_began, self._began_at = time.monotonic(), at.step
-        steps = sum(self._steps)
         shards = batches(
             self._task.train,
             seed=self._task.seed,
@@ -154,7 +153,7 @@ class _Loop:
         )
         with closing(shards):
             for rows, share, count in shards:
-                self._optimizer.rate.fill_(self._config.learning_rate * rate(at.done, steps, self._config.warmup))
+                self._set_rate(at.done)
                 loss = self._step(rows, share, count)
                 self._losses.tensor[at.step] = loss
                 at.step += 1
@@ -163,6 +162,10 @@ class _Loop:
                 if not self._goes_on():
                     return False
         return True
+
+    def _set_rate(self, done: int) -> None:
+        """Set the learning rate of the step that comes after `done` steps."""
+        self._optimizer.rate.fill_(self._config.learning_rate * rate(done, sum(self._steps), self._config.warmup))
 
     def _goes_on(self) -> bool:
         """Report, keep or stop where it is time to; returns whether there is time for another step."""
@@ -295,6 +298,8 @@ class _Loop:
             self._progress.tell(f"the checkpoint is of {world} processes, these are {self._group.world}: new dropout")
         restore_random_states(saved.tensors, self._device, self._group)
         self._at = Place(**facts)
+        # An epoch whose last step has been taken already reports the rate of that step.
+        self._set_rate(self._at.done - 1)
         self._progress.tell(
             f"going on from the checkpoint at step {self._at.step:,} of epoch {self._at.epoch}/{self._task.epochs}"
         )

@@ -1,6 +1,7 @@
 """Training that is killed or stopped ends with the same model, bit by bit, as training that is not."""
 
 import json
+import math
 import random
 import re
 import signal
@@ -57,13 +58,15 @@ def test_a_model_is_the_same_after_twenty_deaths_at_random_points(prepared, tmp_
     plan = [("after", chance.uniform(0.05, 0.4)) for _ in range(10)]
     plan += [("write", chance.randint(1, 30)) for _ in range(10)]
     chance.shuffle(plan)
-    told = die(folder, tmp_path / "model", plan)
+    # Several times as much work as all attempts that die can do, however fast the machine is.
+    long = {"epochs": 24, "patience": 24}
+    told = die(folder, tmp_path / "model", plan, **long)
     assert sum("killed=True" in line for line in told) == 20
     assert told[-1] == "never killed=False code=0"
     resumed = [re.search(r"going on from the checkpoint at step (\d+) of epoch (\d+)", line) for line in told]
     places = {(int(found[2]), int(found[1])) for found in resumed if found}
     assert len(places) >= 8, told
-    assert weights(tmp_path / "model") == fit(folder, tmp_path / "undisturbed")
+    assert weights(tmp_path / "model") == fit(folder, tmp_path / "undisturbed", **long)
     assert learned(tmp_path / "model") == learned(tmp_path / "undisturbed")
 
 
@@ -104,6 +107,18 @@ def test_a_step_that_is_terminated_says_try_again_and_goes_on_then(prepared, tmp
     assert again.returncode == 0, again.stderr
     assert re.search(r"^going on from the checkpoint at step \d+ of epoch \d+/40$", again.stdout, re.MULTILINE)
     assert weights(model) == fit(folder, tmp_path / "undisturbed", epochs=40, checkpoint_steps=None)
+
+
+@pytest.mark.parametrize("epochs_before", [1, 2])
+def test_a_death_between_the_last_step_of_an_epoch_and_its_scores_changes_no_history(
+    epochs_before: int, prepared, tmp_path: Path, stop_after: Callable[[int], None]
+) -> None:
+    rows = json.loads((prepared() / "train" / "manifest.json").read_text())["facts"]["rows"]
+    stop_after(epochs_before * math.ceil(rows / SETTINGS["batch_size"]))
+    with pytest.raises(StoppedError):
+        fit(prepared(), tmp_path / "model")
+    assert fit(prepared(), tmp_path / "model") == fit(prepared(), tmp_path / "undisturbed")
+    assert learned(tmp_path / "model") == learned(tmp_path / "undisturbed")
 
 
 def test_another_seed_or_setting_does_not_adopt_a_checkpoint(
