@@ -90,8 +90,15 @@ def _table(history: Sequence[dict[str, Any]], score: str) -> Table:
     headers = ["Epoch", "Training loss", "Validation loss", _SCORES[score], "Learning rate", "Rows/s", "Seconds"]
     if score == "validation_log_loss":
         del names[3], headers[3]
-    rows = [[f"{entry['epoch']}", *(number(entry[name]) for name in names[1:])] for entry in history]
+    rows = [[_shown(entry, name) for name in names] for entry in history]
     return Table(headers, rows, numeric=range(1, len(headers)), caption="Figures of each epoch")
+
+
+def _shown(entry: dict[str, Any], name: str) -> str:
+    if name == "epoch":
+        return f"{entry[name]}"
+    # Four decimals, as other figures have, would leave one digit of a rate.
+    return f"{entry[name]:.3g}" if name == "learning_rate" else number(entry[name])
 
 
 def _median(history: Sequence[dict[str, Any]], name: str) -> float:

@@ -35,6 +35,12 @@ def test_the_page_names_the_best_epoch_and_draws_every_series() -> None:
     assert html.count("<svg") >= 5
 
 
+def test_learning_rates_keep_their_digits_in_the_table() -> None:
+    html = page()
+    for shown in ("0.001", "0.0005", "0.000333", "0.00025", "0.0002"):
+        assert f">{shown}<" in html
+
+
 def test_a_failure_is_told_first() -> None:
     html = page(failure="The training loss became nan <here>.")
     assert "became nan &lt;here&gt;." in html
