@@ -53,12 +53,12 @@ def upload(
     if ready:
         meanwhile()
         return ready[0]
-    versions.create_registered_model(run.client, name)
     created = run.client.create_logged_model(
         run.experiment_id, name=_logged_name(name), source_run_id=run.id, tags=dict(tags)
     )
     say("Uploading the model.")
     sending = _in_background(lambda: _send_weights(run, created.model_id, folder))
+    versions.create_registered_model(run.client, name)
     meanwhile()
     try:
         run.client.log_outputs(run.id, [LoggedModelOutput(created.model_id, step=0)])
