@@ -55,11 +55,11 @@ def die(folder: Path, model: Path, plan: list[tuple[str, float]], **settings: ob
 
 def test_a_model_is_the_same_after_twenty_deaths_at_random_points(prepared, tmp_path: Path) -> None:
     folder, chance = prepared(), random.Random(4)
-    plan = [("after", chance.uniform(0.05, 0.4)) for _ in range(10)]
+    plan = [("after", chance.uniform(0.05, 0.3)) for _ in range(10)]
     plan += [("write", chance.randint(1, 30)) for _ in range(10)]
     chance.shuffle(plan)
     # Several times as much work as all attempts that die can do, however fast the machine is.
-    long = {"epochs": 24, "patience": 24}
+    long = {"epochs": 16, "patience": 16}
     told = die(folder, tmp_path / "model", plan, **long)
     assert sum("killed=True" in line for line in told) == 20
     assert told[-1] == "never killed=False code=0"
