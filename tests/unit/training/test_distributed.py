@@ -24,10 +24,11 @@ SETTINGS = {
     "--dropout": 0,
     "--unknown-rate": 0,
     "--batch-size": 50,
+    # Some processors multiply bfloat16, whose sums differ in the third digit.
+    "--precision": "float32",
 }
-TOLERANCE = 1e-3
-"""Sums in another order differ in the seventh digit, and AdamW divides small gradients by their own size: on some
-processors a weight ends up to 0.0003 away, a third of what one step moves it by."""
+TOLERANCE = 2e-4
+"""Sums in another order differ in the seventh digit, and AdamW divides small gradients by their own size."""
 
 
 def command(folder: Path, model: Path, *, processes: int = 2, train: Path | None = None, **settings: object) -> list:
@@ -59,10 +60,8 @@ def assert_same_model(one: tuple, two: tuple) -> None:
     for name, expected in one[0].items():
         np.testing.assert_allclose(two[0][name], expected, atol=TOLERANCE, err_msg=name)
     for entry, expected in zip(two[1], one[1], strict=True):
-        for name in ("train_loss", "validation_loss"):
+        for name in ("train_loss", "validation_loss", "validation_roc_auc"):
             assert entry[name] == pytest.approx(expected[name], abs=1e-4)
-        # Of 207 rows a pair that changes places is 0.0001.
-        assert entry["validation_roc_auc"] == pytest.approx(expected["validation_roc_auc"], abs=1e-3)
 
 
 def farthest(one: tuple, two: tuple) -> float:
@@ -75,7 +74,7 @@ def test_two_processes_give_the_model_of_one(prepared, tmp_path: Path) -> None:
     assert_same_model(one, fit(prepared(), tmp_path / "two"))
     # As far apart as this are models of steps on half as many rows: what processes that exchange nothing would give.
     half = fit(prepared(), tmp_path / "half", processes=1, batch_size=25)
-    assert farthest(one, half) > 20 * TOLERANCE
+    assert farthest(one, half) > 100 * TOLERANCE
 
 
 def test_a_last_batch_with_fewer_rows_than_processes_counts_once(prepared, regrouped, tmp_path: Path) -> None:
