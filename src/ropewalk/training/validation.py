@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ropewalk.training.distributed import Group
+from ropewalk.training.distributed import ALONE, Group
 from ropewalk.training.metrics import loss_function, validation_score
 from ropewalk.training.rows import joined, score
 from ropewalk.training.task import Task
@@ -20,11 +20,10 @@ class Validation:
         self._task, self._group = task, group
         rows = len(task.validation)
         # Of fewer rows than processes everyone takes all: a network may not know what to do with none.
-        self._is_shared = rows >= group.world
-        edges = [rows * process // group.world for process in range(group.world + 1)] if self._is_shared else [0, rows]
+        self._sharing = group if rows >= group.world else ALONE
+        edges = [rows * process // self._sharing.world for process in range(self._sharing.world + 1)]
         self._counts = [last - first for first, last in pairwise(edges)]
-        place = group.rank if self._is_shared else 0
-        self._first, self._last = edges[place], edges[place + 1]
+        self._first, self._last = edges[self._sharing.rank], edges[self._sharing.rank + 1]
         self._labels: tuple[Tensor, Tensor | None] | None = None
 
     def score(self, network: nn.Module) -> tuple[float, float]:
@@ -51,9 +50,9 @@ class Validation:
 
     def _gathered(self, own: Tensor) -> Tensor:
         """Return what all processes have for their rows, in the rows' order."""
-        if not self._is_shared or self._group.world == 1:
+        if self._sharing.world == 1:
             return own
         padded = torch.zeros((max(self._counts), *own.shape[1:]), dtype=own.dtype)
         padded[: len(own)] = own
-        parts = self._group.collect(padded)
+        parts = self._sharing.collect(padded)
         return torch.cat([part[:count] for part, count in zip(parts, self._counts, strict=True)]).to(own.device)

@@ -5,8 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -190,47 +188,6 @@ def test_a_step_killed_around_any_call_is_made_good_by_the_next_attempt(
     assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
     assert len(client.search_logged_models([experiment])) == 1
     assert len(mlflow.artifacts.list_artifacts(client.get_model_version("houses", "1").source, tracking_uri=store)) > 3
-
-
-def test_a_step_that_is_told_to_stop_while_weights_are_on_their_way_does_not_wait_for_them(
-    store: str, subject: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arrived = threading.Event()
-
-    def slow(*arguments: object, **named: object) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        arrived.wait(60)
-
-    monkeypatch.setattr(MlflowClient, "log_model_artifacts", slow)
-    started = time.monotonic()
-    with pytest.raises(SystemExit):
-        register(*subject, name="houses", run_id="r1")
-    arrived.set()
-    assert time.monotonic() - started < 20
-    monkeypatch.undo()
-    client = connect(store)
-    (run,) = client.search_runs([client.get_experiment_by_name("ropewalk").experiment_id])
-    assert (run.info.status, client.search_model_versions("name = 'houses'")) == ("KILLED", [])
-
-
-def test_what_is_recorded_meanwhile_is_whole_although_weights_take_longer(
-    store: str, subject: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, kept = MlflowClient.log_model_artifacts, []
-
-    def slow(client: MlflowClient, model_id: str, folder: str, **named: object) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            time.sleep(1)
-        real(client, model_id, folder, **named)
-        kept.append(sorted(file.name for file in Path(folder).rglob("*") if file.is_file()))
-
-    monkeypatch.setattr(MlflowClient, "log_model_artifacts", slow)
-    registered = register(*subject, name="houses", run_id="r1")
-    weights, rest = kept
-    assert "weights.safetensors" in weights
-    assert "MLmodel" in rest
-    assert not set(weights) & set(rest)
-    assert connect(store).get_run(registered.mlflow_run_id).data.metrics
 
 
 def test_twenty_attempts_at_once_register_one_version(store: str, race: Callable[..., set[str]]) -> None:
