@@ -43,8 +43,9 @@ class _TrialLog:
         self.tail: deque[str] = deque(maxlen=lines)
         self.stopped = ""
         """Why we ended the trial, "" when we did not."""
-        self._logs = [FollowedLog(cluster, pod, COLLECTOR, self._take_collected)]
         self._prints_itself = experiment.metrics.kind == "File"
+        # Last: each begins a thread that calls back at once.
+        self._logs = [FollowedLog(cluster, pod, COLLECTOR, self._take_collected)]
         if self._prints_itself:
             self._logs.append(FollowedLog(cluster, pod, container, self._take_printed))
 
